@@ -1,0 +1,130 @@
+"""Every environment variable Keepsite reads, with its type, default and unit.
+
+Each may also be given as ``NAME_FILE``, the path of a file that holds the value.
+What has no safe default has none: starting without it names the variable.
+"""
+
+import re
+from pathlib import Path
+from typing import Any, ClassVar
+
+import environ  # type: ignore[import-untyped]  # it has no stubs
+from environ.fileaware_mapping import FileAwareMapping  # type: ignore[import-untyped]
+
+
+class _TrimmedFiles(FileAwareMapping):  # type: ignore[misc]  # django-environ is untyped
+    """Values from files lose the line end that editors and `echo` leave behind."""
+
+    def __getitem__(self, name: str) -> str:
+        value: str = super().__getitem__(name)
+        return value.rstrip("\r\n")
+
+
+class _Env(environ.FileAwareEnv):  # type: ignore[misc]  # django-environ is untyped
+    ENVIRON = _TrimmedFiles()
+    BOOLEAN_TRUE_STRINGS: ClassVar[tuple[str, ...]] = ("true", "on", "yes", "1")
+
+
+SCHEMA: dict[str, tuple[type, Any]] = {
+    "KEEPSITE_DEBUG": (bool, False),
+    "KEEPSITE_STATE_DIR": (str, "/var/lib/keepsite"),  # audit files, static files, the relay's wake-up pipe
+    "KEEPSITE_NODE_NAME": (str, "node"),  # shown in audit records and logs
+    "KEEPSITE_LOG_LEVEL": (str, "INFO"),
+    # the HTTP side
+    "KEEPSITE_BIND": (str, "127.0.0.1:9311"),  # read by deploy/gunicorn.conf.py too
+    "KEEPSITE_WORKERS": (int, 2),  # gunicorn processes
+    "KEEPSITE_THREADS": (int, 8),  # threads of each gunicorn process
+    "KEEPSITE_TLS": (bool, True),  # browsers reach the console by https: secure cookies, HSTS
+    "KEEPSITE_ALLOWED_HOSTS": (list, ["127.0.0.1", "localhost", "[::1]"]),  # Host headers answered
+    "KEEPSITE_TRUSTED_PROXIES": (list, []),  # peer addresses whose X-Forwarded-Proto is believed
+    "KEEPSITE_HOST_HREF": (str, ""),  # fixed base of every ref; empty: from the request
+    "KEEPSITE_MAX_REQUEST_BYTES": (int, 25_000),  # a JSON body
+    "KEEPSITE_MAX_PAYLOAD_BYTES": (int, 20_000),  # Barbican's default
+    "KEEPSITE_PAGE_SIZE": (int, 10),  # items of a list when the client names no limit
+    "KEEPSITE_MAX_PAGE_SIZE": (int, 100),  # items of a list at most
+    # who may call
+    "KEEPSITE_AUTH": (str, "local"),  # local, noauth
+    "KEEPSITE_ROLE_SET": (str, "secure"),  # secure (reader, member, admin), legacy (creator, ...), both
+    "KEEPSITE_POLICY_FILE": (str, ""),  # oslo.policy overrides
+    # what stands behind
+    "KEEPSITE_HSM_CONFIG": (str, ""),  # path of the TOML file that names the tokens
+    "KEEPSITE_HSM_POOL_SIZE": (int, 8),  # PKCS#11 sessions per process and member
+    "KEEPSITE_HSM_WAIT_S": (float, 2.0),  # longest wait for a free session
+    "KEEPSITE_HSM_CACHE_MAX_KEYS": (int, 2_000),  # pKEK handles per process and member
+    "KEEPSITE_BROKER_URL": (str, "filesystem:///var/lib/keepsite/broker"),
+    "KEEPSITE_CACHE_URL": (str, "locmemcache://"),
+    # orders
+    "KEEPSITE_ORDER_LEASE_S": (int, 60),  # a worker's claim on an order
+    "KEEPSITE_ORDER_HANDOUT_S": (int, 15),  # after this long an unclaimed order is handed out again
+    "KEEPSITE_ORDER_MAX_ATTEMPTS": (int, 20),
+    "KEEPSITE_RELAY_POLL_S": (float, 2.0),
+}
+REQUIRED = ("KEEPSITE_SECRET_KEY", "KEEPSITE_DATABASE_URL")
+
+env = _Env(**SCHEMA)
+
+
+def unknown_variables() -> list[str]:
+    """Names that start with KEEPSITE_ and that nothing reads: most often a slip of the pen."""
+    known = {*SCHEMA, *REQUIRED}
+    return sorted(
+        name
+        for name in env.ENVIRON.env
+        if name.startswith("KEEPSITE_") and name not in known and name.removesuffix("_FILE") not in known
+    )
+
+
+def database(name: str) -> dict[str, Any]:
+    """Django's settings of the database that the URL in variable ``name`` describes.
+
+    Whatever an engine needs so that an acknowledged write is on disk, and a lost
+    server is noticed within seconds, is added here and not left to the operator.
+    """
+    config: dict[str, Any] = env.db_url(name)
+    if config["ENGINE"].endswith("sqlite3"):
+        config["OPTIONS"] = {
+            "transaction_mode": "IMMEDIATE",  # writers queue at BEGIN instead of failing at COMMIT
+            "timeout": 10,  # s, in that queue
+            "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA foreign_keys=ON;",
+        }
+        config["CONN_MAX_AGE"] = None
+    elif config["ENGINE"].endswith("mysql"):
+        config["OPTIONS"] = {
+            "charset": "utf8mb4",
+            "isolation_level": "read committed",
+            "connect_timeout": 3,  # s
+            "read_timeout": 10,  # s, above the longest stall of a cluster that loses a member
+            "write_timeout": 10,  # s
+            "init_command": (
+                "SET SESSION wsrep_sync_wait=1, innodb_lock_wait_timeout=5, "
+                "sql_mode='STRICT_TRANS_TABLES,ERROR_FOR_DIVISION_BY_ZERO,NO_ENGINE_SUBSTITUTION'"
+            ),
+            **config.get("OPTIONS", {}),
+        }
+        config["CONN_MAX_AGE"] = 60  # s; after a member returns, connections spread again within a minute
+        config["CONN_HEALTH_CHECKS"] = True
+        config.setdefault("TEST", {})["CHARSET"] = "utf8mb4"
+    return config
+
+
+def broker(name: str) -> tuple[str, dict[str, Any]]:
+    """Celery's broker URL and transport options for the URL in variable ``name``.
+
+    ``filesystem:///folder`` keeps messages as files of that folder: the embedded
+    default.  Anything else is a broker; RabbitMQ must confirm what it was given.
+    """
+    url: str = env(name)
+    if match := re.fullmatch(r"filesystem://(/.+)", url):
+        folder = Path(match.group(1))
+        return "filesystem://", {
+            "data_folder_in": str(folder / "messages"),
+            "data_folder_out": str(folder / "messages"),
+            "control_folder": str(folder / "control"),
+            "polling_interval": 0.05,  # s; a castellan client asks for its order at once
+        }
+    return url, {"confirm_publish": True}
+
+
+def broker_folders(options: dict[str, Any]) -> list[Path]:
+    """Folders that the filesystem transport needs; none for a real broker."""
+    return [Path(options[name]) for name in ("data_folder_in", "control_folder") if name in options]

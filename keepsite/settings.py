@@ -1,0 +1,181 @@
+"""Assignments only; deployments differ by environment alone (``keepsite/env.py``)."""
+
+from pathlib import Path
+
+from kombu import Exchange, Queue
+
+from keepsite.env import broker, database, env
+
+BASE_DIR = Path(__file__).resolve().parent.parent
+STATE_DIR = Path(env("KEEPSITE_STATE_DIR"))
+NODE_NAME = env("KEEPSITE_NODE_NAME")
+
+# Django
+SECRET_KEY = env("KEEPSITE_SECRET_KEY")
+DEBUG = env("KEEPSITE_DEBUG")
+BIND = env("KEEPSITE_BIND")
+ALLOWED_HOSTS = env("KEEPSITE_ALLOWED_HOSTS")
+ROOT_URLCONF = "keepsite.urls"
+WSGI_APPLICATION = "keepsite.wsgi.application"
+APPEND_SLASH = False  # a redirect would lose the body of a POST
+USE_TZ = True
+TIME_ZONE = "UTC"
+LANGUAGE_CODE = "en"
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+DATA_UPLOAD_MAX_MEMORY_SIZE = 1_000_000  # bytes; the API bounds its own bodies far below
+INSTALLED_APPS = [
+    "keepsite.console.apps.ConsoleConfig",
+    "keepsite.console.apps.ConsoleAdminConfig",
+    "django.contrib.auth",
+    "django.contrib.contenttypes",
+    "django.contrib.sessions",
+    "django.contrib.messages",
+    "whitenoise.runserver_nostatic",
+    "django.contrib.staticfiles",
+    "rest_framework",
+    "csp",
+    "hsm.apps.HSMAppConfig",
+    "keepsite.apps.KeepsiteConfig",
+    "keepsite.audit.apps.AuditConfig",
+    "keepsite.projects.apps.ProjectsConfig",
+    "keepsite.identity.apps.IdentityConfig",
+    "keepsite.keyring.apps.KeyringConfig",
+    "keepsite.api.apps.ApiConfig",
+    "secrets_app.apps.SecretsAppConfig",
+    "orders_app.apps.OrdersAppConfig",
+]
+MIDDLEWARE = [
+    "keepsite.api.request_id.RequestIdMiddleware",
+    "keepsite.api.middleware.ApiMiddleware",
+    "django.middleware.security.SecurityMiddleware",
+    "whitenoise.middleware.WhiteNoiseMiddleware",
+    "csp.middleware.CSPMiddleware",
+    "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.middleware.csrf.CsrfViewMiddleware",
+    "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "django.contrib.messages.middleware.MessageMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+]
+TEMPLATES = [
+    {
+        "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "DIRS": [BASE_DIR / "templates"],
+        "APP_DIRS": True,
+        "OPTIONS": {
+            "context_processors": [
+                "django.template.context_processors.request",
+                "django.contrib.auth.context_processors.auth",
+                "django.contrib.messages.context_processors.messages",
+            ],
+        },
+    },
+]
+
+# Database and cache
+DATABASES = {"default": database("KEEPSITE_DATABASE_URL")}
+CACHES = {"default": env.cache_url("KEEPSITE_CACHE_URL")}
+
+# The console
+TLS = env("KEEPSITE_TLS")
+SESSION_COOKIE_NAME = "keepsite_session"
+SESSION_COOKIE_SECURE = TLS
+SESSION_COOKIE_AGE = 8 * 3600  # s, a working day
+SESSION_EXPIRE_AT_BROWSER_CLOSE = True
+CSRF_COOKIE_SECURE = TLS
+CSRF_COOKIE_HTTPONLY = True
+SECURE_HSTS_SECONDS = TLS * 31_536_000
+SECURE_CONTENT_TYPE_NOSNIFF = True
+SECURE_REFERRER_POLICY = "same-origin"
+X_FRAME_OPTIONS = "DENY"
+CONTENT_SECURITY_POLICY = {
+    "DIRECTIVES": {
+        "default-src": ["'self'"],
+        "base-uri": ["'none'"],
+        "form-action": ["'self'"],
+        "frame-ancestors": ["'none'"],
+        "img-src": ["'self'", "data:"],  # Django's admin draws icons as data URIs in its style sheets
+        "object-src": ["'none'"],
+    },
+}
+AUTH_PASSWORD_VALIDATORS = [
+    {"NAME": "django.contrib.auth.password_validation.UserAttributeSimilarityValidator"},
+    {"NAME": "django.contrib.auth.password_validation.MinimumLengthValidator", "OPTIONS": {"min_length": 12}},
+    {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
+]
+LOGIN_URL = "admin:login"
+STATIC_URL = "/static/"
+STATIC_ROOT = STATE_DIR / "static"
+STORAGES = {
+    "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
+    "staticfiles": {"BACKEND": "whitenoise.storage.CompressedManifestStaticFilesStorage"},
+}
+
+# The API
+HOST_HREF = env("KEEPSITE_HOST_HREF")
+TRUSTED_PROXIES = env("KEEPSITE_TRUSTED_PROXIES")
+MAX_REQUEST_BYTES = env("KEEPSITE_MAX_REQUEST_BYTES")
+MAX_PAYLOAD_BYTES = env("KEEPSITE_MAX_PAYLOAD_BYTES")
+PAGE_SIZE = env("KEEPSITE_PAGE_SIZE")
+MAX_PAGE_SIZE = env("KEEPSITE_MAX_PAGE_SIZE")
+REST_FRAMEWORK = {
+    "DEFAULT_AUTHENTICATION_CLASSES": ["keepsite.api.authentication.PrincipalAuthentication"],
+    "DEFAULT_PERMISSION_CLASSES": [],  # oslo.policy decides, in the services
+    "DEFAULT_PARSER_CLASSES": [],  # keepsite.api.bodies reads them
+    "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
+    "DEFAULT_CONTENT_NEGOTIATION_CLASS": "keepsite.api.negotiation.ContractNegotiation",
+    "EXCEPTION_HANDLER": "keepsite.api.exceptions.exception_handler",
+    "UNAUTHENTICATED_USER": None,
+    "STRICT_JSON": True,
+}
+
+# Who may call
+AUTH = env("KEEPSITE_AUTH")
+ROLE_SET = env("KEEPSITE_ROLE_SET")
+POLICY_FILE = env("KEEPSITE_POLICY_FILE")
+
+# The token
+HSM_CONFIG = env("KEEPSITE_HSM_CONFIG")
+HSM_POOL_SIZE = env("KEEPSITE_HSM_POOL_SIZE")
+HSM_WAIT_S = env("KEEPSITE_HSM_WAIT_S")
+HSM_CACHE_MAX_KEYS = env("KEEPSITE_HSM_CACHE_MAX_KEYS")
+
+# Orders and Celery
+ORDER_LEASE_S = env("KEEPSITE_ORDER_LEASE_S")
+ORDER_HANDOUT_S = env("KEEPSITE_ORDER_HANDOUT_S")
+ORDER_MAX_ATTEMPTS = env("KEEPSITE_ORDER_MAX_ATTEMPTS")
+RELAY_POLL_S = env("KEEPSITE_RELAY_POLL_S")
+RELAY_PIPE = STATE_DIR / "order-relay.pipe"
+CELERY_BROKER_URL, CELERY_BROKER_TRANSPORT_OPTIONS = broker("KEEPSITE_BROKER_URL")
+CELERY_BROKER_HEARTBEAT = 10  # s
+CELERY_BROKER_CONNECTION_TIMEOUT = 3  # s
+CELERY_BROKER_CONNECTION_MAX_RETRIES = None
+CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
+CELERY_TASK_DEFAULT_QUEUE = "keepsite.orders"
+CELERY_TASK_DEFAULT_QUEUE_TYPE = "quorum"
+CELERY_TASK_DEFAULT_EXCHANGE_TYPE = "topic"
+CELERY_TASK_CREATE_MISSING_QUEUE_TYPE = "quorum"
+CELERY_TASK_QUEUES = [
+    Queue(
+        "keepsite.orders",
+        Exchange("keepsite.orders", "topic"),
+        routing_key="keepsite.orders",
+        queue_arguments={"x-queue-type": "quorum"},
+    ),
+]
+CELERY_TASK_IGNORE_RESULT = True  # the order row is the result
+CELERY_TASK_ACKS_LATE = True
+CELERY_TASK_REJECT_ON_WORKER_LOST = True
+CELERY_TASK_ACKS_ON_FAILURE = True
+CELERY_TASK_ACKS_ON_TIMEOUT = True
+CELERY_TASK_SOFT_TIME_LIMIT = 45  # s, below the lease of an order
+CELERY_TASK_TIME_LIMIT = 55  # s
+CELERY_WORKER_PREFETCH_MULTIPLIER = 1
+CELERY_WORKER_ENABLE_REMOTE_CONTROL = False  # its exclusive queues stay locked after a failover
+CELERY_WORKER_CANCEL_LONG_RUNNING_TASKS_ON_CONNECTION_LOSS = True
+CELERY_WORKER_SOFT_SHUTDOWN_TIMEOUT = 20  # s
+CELERY_WORKER_HIJACK_ROOT_LOGGER = False
+
+# Audit and logs
+AUDIT_DIR = STATE_DIR / "audit"
+LOGGING_CONFIG = "keepsite.logs.configure"
+LOGGING = {"level": env("KEEPSITE_LOG_LEVEL")}

@@ -1,0 +1,18 @@
+from django.contrib import admin
+from django.urls import include, path, re_path
+from django.views.generic import RedirectView
+
+from keepsite.api import discovery, health
+
+urlpatterns = [
+    path("", discovery.versions),
+    path("v1", discovery.version),
+    path("v1/", include("secrets_app.api.urls")),
+    path("v1/", include("orders_app.api.urls")),
+    re_path(r"^healthcheck/?$", health.healthcheck),
+    path("admin", RedirectView.as_view(url="/admin/")),
+    path("admin/", admin.site.urls),
+]
+handler400 = "keepsite.api.exceptions.bad_request"
+handler404 = "keepsite.api.exceptions.page_not_found"
+handler500 = "keepsite.api.exceptions.server_error"

@@ -1,0 +1,23 @@
+"""The product's settings with an environment made for tests.
+
+What a test run must not share (state folder, token, database) is new for every run;
+processes that tests start inherit it through the environment.
+"""
+
+import os
+import tempfile
+from pathlib import Path
+
+_state = Path(os.environ.setdefault("KEEPSITE_STATE_DIR", tempfile.mkdtemp(prefix="keepsite-tests-")))
+for _name, _value in {
+    "KEEPSITE_SECRET_KEY": "for tests only, and long enough that Django does not warn about it: 0123456789",
+    "KEEPSITE_DATABASE_URL": f"sqlite:///{_state}/tests.sqlite3",
+    "KEEPSITE_BROKER_URL": f"filesystem://{_state}/broker",
+    "KEEPSITE_HSM_CONFIG": f"{_state}/hsm.toml",
+    "KEEPSITE_TLS": "off",
+    "KEEPSITE_NODE_NAME": "tests",
+    "SOFTHSM2_CONF": f"{_state}/softhsm2.conf",
+}.items():
+    os.environ.setdefault(_name, _value)
+
+from keepsite.settings import *  # noqa: E402, F403
