@@ -1,0 +1,122 @@
+"""Audit records: one per API call and one per operator act."""
+
+import contextvars
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any, Protocol
+
+import structlog
+from django.conf import settings
+
+from keepsite.audit.files import audit_file
+from keepsite.errors import Unavailable
+
+log = structlog.get_logger(__name__)
+
+
+class Actor(Protocol):
+    """Who acts, as far as an audit record is concerned."""
+
+    @property
+    def project_id(self) -> str: ...  # noqa: D102
+    @property
+    def user_id(self) -> str | None: ...  # noqa: D102
+    @property
+    def method(self) -> str: ...  # noqa: D102
+    @property
+    def credential_id(self) -> str | None: ...  # noqa: D102
+
+
+@dataclass(slots=True, kw_only=True)
+class Call:
+    """One API call under way: what its record will say."""
+
+    action: str  # "POST /v1/secrets"
+    request_id: str
+    client: str
+    actor: Actor | None = None
+    acts: list[dict[str, str]] = field(default_factory=list)
+
+
+_current: contextvars.ContextVar[Call | None] = contextvars.ContextVar("audit_call", default=None)
+
+
+@contextmanager
+def call(*, action: str, request_id: str, client: str) -> Iterator[Call]:
+    """Collect what happens inside into one record; ``finish`` writes it."""
+    started = Call(action=action, request_id=request_id, client=client)
+    token = _current.set(started)
+    try:
+        yield started
+    finally:
+        _current.reset(token)
+
+
+def finish(ended: Call, *, status: int) -> None:
+    """Write the record of a call that is about to be answered with ``status``.
+
+    Raises:
+        Unavailable: it could not be written, so the answer must be withheld: what
+            is not recorded is not disclosed.
+    """
+    _write(
+        {
+            "kind": "api",
+            "request_id": ended.request_id,
+            "client": ended.client,
+            "action": ended.action,
+            "acts": ended.acts,
+            "outcome": status,
+            **_who(ended.actor),
+        }
+    )
+
+
+def record(action: str, *, actor: Actor, subject: object, reason: str = "") -> None:
+    """Note that ``actor`` did ``action`` to ``subject``, a model instance.
+
+    Called once the act is durable.  Inside an API call it becomes part of the call's
+    one record, written with its outcome.  Elsewhere (console, commands, workers) it
+    is a record of its own, written at once.
+
+    Raises:
+        Unavailable: the record could not be written.
+    """
+    act = {"action": action, "subject": _name_of(subject), **({"reason": reason} if reason else {})}
+    current = _current.get()
+    if current is not None:
+        current.acts.append(act)
+        return
+    _write({"kind": "act", "outcome": "done", **act, **_who(actor)})
+
+
+def _name_of(subject: object) -> str:
+    meta = getattr(subject, "_meta", None)
+    return f"{meta.model_name}:{subject.pk}" if meta else str(subject)  # type: ignore[attr-defined]  # a model
+
+
+def _who(actor: Actor | None) -> dict[str, str | None]:
+    if actor is None:
+        return {"project_id": None, "user_id": None, "method": None, "credential_id": None}
+    return {
+        "project_id": actor.project_id,
+        "user_id": actor.user_id,
+        "method": actor.method,
+        "credential_id": actor.credential_id,
+    }
+
+
+def _write(entry: dict[str, Any]) -> None:
+    head = {
+        "id": str(uuid.uuid4()),
+        "at": datetime.now(UTC).isoformat(timespec="microseconds"),
+        "node": settings.NODE_NAME,
+    }
+    try:
+        audit_file().append(head | entry)
+    except OSError as error:
+        log.critical("audit.not_written", folder=str(settings.AUDIT_DIR), exc_info=True)
+        raise Unavailable("The audit trail cannot be written, so nothing is answered. Try again.") from error
