@@ -1,0 +1,17 @@
+from django.db.models import QuerySet
+
+from keepsite.keyring.models import MKEK, ProjectKEK
+
+
+def active_pkek(external_project_id: str) -> ProjectKEK | None:
+    """The generation that seals for this project, with its project and MKEK; one statement."""
+    return (
+        ProjectKEK.objects.select_related("project", "mkek")
+        .filter(project__external_id=external_project_id, active_marker=True)
+        .first()
+    )
+
+
+def serving_mkeks() -> QuerySet[MKEK]:
+    """MKEKs that some stored pKEK may still need: every token must hold them."""
+    return MKEK.objects.filter(state__in=[MKEK.State.CURRENT, MKEK.State.PREVIOUS])
