@@ -1,0 +1,19 @@
+"""Principals of people and programs that do not come through the API."""
+
+import getpass
+
+from keepsite.identity.principal import Principal
+
+NO_PROJECT = "-"
+
+
+def command_principal() -> Principal:
+    """Whoever runs a management command, by their login on this host."""
+    return Principal(
+        project_id=NO_PROJECT, user_id=getpass.getuser(), roles=frozenset({"admin"}), method="command"
+    )
+
+
+def console_principal(username: str) -> Principal:
+    """An operator logged in to the console."""
+    return Principal(project_id=NO_PROJECT, user_id=username, roles=frozenset({"admin"}), method="console")

@@ -1,0 +1,41 @@
+"""The rules as oslo.policy and its tools know them, for the role set in use."""
+
+from django.conf import settings
+from django.core.exceptions import ImproperlyConfigured
+from oslo_policy.policy import RuleDefault
+
+from keepsite.identity.policy.base_rules import BASE_RULES
+from keepsite.identity.policy.rule import ROLE_SETS, RoleSet
+from keepsite.identity.policy.rules import RULES
+
+
+def defaults(role_set: RoleSet) -> list[RuleDefault]:
+    """Return every rule's default under ``role_set``, the named conditions first."""
+    return [*BASE_RULES, *(rule.documented(role_set) for rule in RULES.values())]
+
+
+def role_set_in_use() -> RoleSet:
+    """Return ``settings.ROLE_SET``.
+
+    Raises:
+        ImproperlyConfigured: it is none of ROLE_SETS; the message lists them.
+    """
+    for role_set in ROLE_SETS:
+        if role_set == settings.ROLE_SET:
+            return role_set
+    raise ImproperlyConfigured(
+        f"ROLE_SET is {settings.ROLE_SET!r}; it must be one of {', '.join(ROLE_SETS)}."
+    )
+
+
+def list_rules() -> list[RuleDefault]:
+    """Return the defaults in use, for the oslopolicy-* tools (namespace ``keepsite``).
+
+    Where Django has no settings, as in a tool run outside a deployment, these
+    are the defaults for reader, member and admin.
+    """
+    try:
+        role_set = role_set_in_use()
+    except ImproperlyConfigured:
+        role_set = "secure"
+    return defaults(role_set)
