@@ -1,0 +1,145 @@
+"""Serializer fields that take JSON's types as they are, and coerce nothing."""
+
+import re
+from datetime import UTC, datetime
+from typing import Any
+
+from rest_framework import serializers
+
+from keepsite.errors import InvalidInput
+
+TEXT_MAX_CHARS = 255
+
+
+class Text(serializers.CharField):
+    """A JSON string of at most 255 characters, stripped of surrounding white space."""
+
+    def __init__(self, **options: Any) -> None:  # Any: the framework's options
+        super().__init__(**{"max_length": TEXT_MAX_CHARS, "allow_blank": True, "required": False, **options})
+
+    def to_internal_value(self, data: object) -> str:
+        """The string; numbers and booleans are refused, not converted."""
+        if not isinstance(data, str):
+            raise serializers.ValidationError("must be a string")
+        return data.strip()
+
+
+class ExactText(Text):
+    """A JSON string taken byte for byte, of any length."""
+
+    def __init__(self, **options: Any) -> None:  # Any: the framework's options
+        super().__init__(**{"max_length": None, "trim_whitespace": False, **options})
+
+    def to_internal_value(self, data: object) -> str:
+        """The string as it came."""
+        if not isinstance(data, str):
+            raise serializers.ValidationError("must be a string")
+        return data
+
+
+class Integer(serializers.Field[int, object, int, Any]):
+    """A JSON number without a fraction, from ``low`` to ``high``; 12.0 is one, true is none."""
+
+    def __init__(self, *, low: int, high: int, **options: Any) -> None:  # Any: the framework's options
+        self.low = low
+        self.high = high
+        super().__init__(**{"required": False, **options})
+
+    def to_internal_value(self, data: object) -> int:
+        """The number."""
+        wanted = f"must be an integer from {self.low} to {self.high}"
+        if isinstance(data, bool) or not isinstance(data, int | float) or data != data // 1:
+            raise serializers.ValidationError(wanted)
+        if not self.low <= data <= self.high:
+            raise serializers.ValidationError(wanted)
+        return int(data)
+
+    def to_representation(self, value: int) -> int:
+        """The number as it is."""
+        return value
+
+
+class OneOf(Text):
+    """A JSON string out of a closed list."""
+
+    def __init__(self, *accepted: str, **options: Any) -> None:  # Any: the framework's options
+        self.accepted = accepted
+        super().__init__(**options)
+
+    def to_internal_value(self, data: object) -> str:
+        """The string, if it is one of them."""
+        value = super().to_internal_value(data)
+        if value not in self.accepted:
+            raise serializers.ValidationError(f"must be one of {', '.join(self.accepted)}")
+        return value
+
+
+class Moment(Text):
+    """A point in time as ISO 8601 text; blank means none."""
+
+    def to_internal_value(self, data: object) -> datetime | None:  # type: ignore[override]  # text in, time out
+        """The moment in UTC, or None for blank text."""
+        text = super().to_internal_value(data)
+        if not text:
+            return None
+        try:
+            return parse_moment(text)
+        except ValueError as error:
+            raise serializers.ValidationError(
+                "must be an ISO 8601 date and time such as 2030-01-31T12:00:00"
+            ) from error
+
+
+def parse_moment(text: str) -> datetime:
+    """The moment that ISO 8601 text names, in UTC; without a zone it is taken as UTC.
+
+    Years and months alone are accepted too, and stand for their first instant.
+
+    Raises:
+        ValueError: no such form, or no such day.
+    """
+    if re.fullmatch(r"\d{4}", text):
+        text += "-01-01"
+    elif re.fullmatch(r"\d{4}-\d{2}", text):
+        text += "-01"
+    moment = datetime.fromisoformat(text)
+    try:
+        return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
+    except OverflowError as error:
+        raise ValueError(f"{text} lies outside of the calendar") from error
+
+
+def moment_text(moment: datetime | None) -> str | None:
+    """A moment as the contract writes it: UTC, never with a zone, fraction only if there is one.
+
+    Clients in Go parse with a layout that has no zone: a ``Z`` would break them all.
+    """
+    return None if moment is None else moment.astimezone(UTC).replace(tzinfo=None).isoformat()
+
+
+class ContractSerializer(serializers.Serializer[Any]):  # Any: it validates, no model stands behind
+    """Checks one kind of body; unknown names in it are ignored."""
+
+    schema: str
+
+    @classmethod
+    def checked(cls, body: object, **context: object) -> dict[str, Any]:  # Any: each field's own type
+        """The validated values of ``body``.
+
+        Raises:
+            InvalidInput: names the schema, the reason and the property at fault.
+        """
+        serializer = cls(data=body, context=context)
+        if serializer.is_valid():
+            return dict(serializer.validated_data)
+        name, problem = next(iter(serializer.errors.items()))
+        while isinstance(problem, dict):
+            problem = next(iter(problem.values()))
+        reason = problem[0] if isinstance(problem, list) else problem
+        where = "" if name == "non_field_errors" else f" Invalid property: {name!r}."
+        prefix = "" if name == "non_field_errors" else f"{name}: "
+        raise InvalidInput(
+            f"Provided object does not match schema {cls.schema!r}: {prefix}{reason}.{where}".replace(
+                "..", "."
+            )
+        )

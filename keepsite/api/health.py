@@ -1,0 +1,16 @@
+"""``/healthcheck``: whether this process answers; it touches nothing else on purpose.
+
+A check that included the database would take every node out at once when the
+database blinks.
+"""
+
+from django.http import HttpRequest, HttpResponse, JsonResponse
+
+
+def healthcheck(request: HttpRequest) -> HttpResponse:
+    """200 with ``OK``; 204 to HEAD; a JSON body when that is what is asked for."""
+    if request.method == "HEAD":
+        return HttpResponse(status=204)
+    if request.headers.get("Accept", "").partition(";")[0].strip() == "application/json":
+        return JsonResponse({"detailed": False, "reasons": ["OK"]})
+    return HttpResponse("OK", content_type="text/plain")

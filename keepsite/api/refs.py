@@ -1,0 +1,44 @@
+"""Absolute URLs of objects: the only way an id is shown to a client."""
+
+from functools import lru_cache
+from ipaddress import ip_address, ip_network
+
+from django.conf import settings
+from django.http import HttpRequest
+from rest_framework.request import Request
+
+from keepsite.api.context import context_of
+
+
+def base_href(request: HttpRequest) -> str:
+    """The service's base URL as this client reaches it, without a slash at its end.
+
+    ``KEEPSITE_HOST_HREF`` where it is set.  Else the request's own scheme, host and
+    mount path; ``X-Forwarded-Proto`` counts only from ``KEEPSITE_TRUSTED_PROXIES``, and
+    a host outside ``KEEPSITE_ALLOWED_HOSTS`` is refused.
+
+    Raises:
+        DisallowedHost: Django answers it with 400.
+    """
+    if settings.HOST_HREF:
+        fixed: str = settings.HOST_HREF
+        return fixed.rstrip("/")
+    scheme = request.scheme
+    forwarded = request.headers.get("X-Forwarded-Proto", "")
+    if forwarded in {"http", "https"} and _is_trusted(request.META.get("REMOTE_ADDR", "")):
+        scheme = forwarded
+    return f"{scheme}://{request.get_host()}{request.META.get('SCRIPT_NAME', '').rstrip('/')}"
+
+
+def ref(request: Request, collection: str, object_id: str) -> str:
+    """The URL of one object; never with a slash at its end, clients take the id from there."""
+    return f"{context_of(request).base_href}/v1/{collection}/{object_id}"
+
+
+@lru_cache(maxsize=256)
+def _is_trusted(address: str) -> bool:
+    try:
+        peer = ip_address(address)
+    except ValueError:  # a UNIX socket has no address: whoever may open it is trusted by its file mode
+        return False
+    return any(peer in ip_network(entry, strict=False) for entry in settings.TRUSTED_PROXIES)
