@@ -1,0 +1,3 @@
+from secrets_app.admin.secrets import SecretAdmin
+
+__all__ = ["SecretAdmin"]

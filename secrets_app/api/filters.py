@@ -1,0 +1,81 @@
+"""The query parameters of ``GET /v1/secrets``, as the contract reads them."""
+
+from datetime import datetime
+
+from django.http import QueryDict
+
+from keepsite.api.fields import parse_moment
+from keepsite.errors import InvalidInput
+from secrets_app.querysets import SecretQuerySet
+
+SORTS = {
+    "algorithm": "algorithm",
+    "bit_length": "bit_length",
+    "created": "created_at",
+    "expiration": "expires_at",
+    "mode": "mode",
+    "name": "name",
+    "secret_type": "secret_type",
+    "status": "",  # always ACTIVE, so it sorts nothing
+    "updated": "updated_at",
+}
+PATTERNS = {"name": "name", "alg": "algorithm", "mode": "mode"}
+MOMENTS = {"created": "created_at", "updated": "updated_at", "expiration": "expires_at"}
+BOUNDS = {"gt": "lower", "gte": "lower", "lt": "upper", "lte": "upper", "exact": "equality"}
+
+
+def filtered(secrets: SecretQuerySet, query: QueryDict) -> SecretQuerySet:
+    """The secrets that ``query`` asks for, sorted; empty values count as not given.
+
+    Raises:
+        InvalidInput: a malformed date filter or sort.
+    """
+    for parameter, column in PATTERNS.items():
+        if text := query.get(parameter):
+            secrets = secrets.filter(**{f"{column}__like": text})
+    if secret_type := query.get("secret_type"):
+        secrets = secrets.filter(secret_type=secret_type)
+    bits = query.get("bits", "")
+    if bits.isascii() and bits.isdigit() and int(bits) > 0:
+        secrets = secrets.filter(bit_length=int(bits))
+    for parameter, column in MOMENTS.items():
+        if text := query.get(parameter):
+            secrets = secrets.filter(**_moments(parameter, column, text))
+    return secrets.in_stable_order(*_sort_fields(query.get("sort", "")))
+
+
+def _moments(parameter: str, column: str, text: str) -> dict[str, datetime]:
+    conditions: dict[str, datetime] = {}
+    seen: dict[str, str] = {}
+    for term in text.split(","):
+        prefix, colon, rest = term.partition(":")
+        comparison, moment = (
+            (prefix, rest) if colon and prefix in BOUNDS and prefix != "exact" else ("exact", term)
+        )
+        if BOUNDS[comparison] in seen:
+            raise InvalidInput(f"{parameter} may hold one {BOUNDS[comparison]} only: {text!r}.")
+        seen[BOUNDS[comparison]] = comparison
+        try:
+            conditions[f"{column}__{comparison}"] = parse_moment(moment.strip())
+        except ValueError as error:
+            raise InvalidInput(
+                f"{parameter} takes dates such as 2030-01-31T12:00:00 with commas between them, "
+                f"each with gt:, gte:, lt:, lte: or nothing before it; not {term!r}."
+            ) from error
+    if "equality" in seen and {"gte", "lte"} & {*seen.values()}:
+        raise InvalidInput(f"{parameter} cannot combine an exact date with gte: or lte:.")
+    return conditions
+
+
+def _sort_fields(text: str) -> list[str]:
+    fields: dict[str, str] = {}
+    for term in text.split(",") if text else []:
+        key, _, direction = term.partition(":")
+        if key not in SORTS or direction not in {"", "asc", "desc"} or term.endswith(":"):
+            raise InvalidInput(
+                f"sort takes {', '.join(SORTS)}, each with :asc or :desc or nothing after it; not {term!r}."
+            )
+        if key in fields:
+            raise InvalidInput(f"sort names {key} twice.")
+        fields[key] = f"-{SORTS[key]}" if direction == "desc" else SORTS[key]
+    return [field for field in fields.values() if field.strip("-")]

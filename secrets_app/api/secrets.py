@@ -1,0 +1,162 @@
+from http import HTTPStatus
+from typing import ClassVar
+
+from django.conf import settings
+from django.http import HttpResponse
+from django.utils import timezone
+from rest_framework.exceptions import NotAcceptable
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from keepsite.api.bodies import bounded, json_object, media_type_of
+from keepsite.api.microversions import CONSUMERS_GUARD, CONSUMERS_SHOWN
+from keepsite.api.negotiation import accepts_json
+from keepsite.api.paging import envelope
+from keepsite.api.query import is_true
+from keepsite.api.refs import ref
+from keepsite.api.viewsets import ResourceViewSet
+from keepsite.errors import InvalidInput, NotFound
+from keepsite.identity.policy import Target
+from keepsite.ids import is_id
+from secrets_app import services
+from secrets_app.api.content import answer_type, payload_from_body, payload_type, raw_content_type
+from secrets_app.api.filters import filtered
+from secrets_app.api.serializers.secrets import NewSecretSerializer, consumers_of, show_secret, show_secrets
+from secrets_app.choices import ContentType
+from secrets_app.models import Secret
+
+
+class UnderSecret(ResourceViewSet):
+    """A route below one secret, which is found before anything else is judged."""
+
+    secret: Secret
+
+    def load(self) -> None:
+        """Find the secret that the URL names, whoever owns it; the policy judges after."""
+        self.secret = find_secret(self.kwargs["secret_id"])
+
+    def policy_target(self) -> Target | None:
+        """The secret's facts."""
+        return services.target_of(self.secret)
+
+
+class SecretViewSet(UnderSecret):
+    """``/v1/secrets`` and ``/v1/secrets/{id}``."""
+
+    rules: ClassVar[dict[str, str]] = {
+        "list": "secrets:get",
+        "create": "secrets:post",
+        "retrieve": "secret:get",
+        "update": "secret:put",
+        "destroy": "secret:delete",
+        "payload": "secret:decrypt",
+    }
+    reads_accept = frozenset({"retrieve", "update", "destroy", "payload"})
+
+    def load(self) -> None:
+        """Find the secret, if the URL names one, with its payload where that is asked for."""
+        if "secret_id" in self.kwargs:
+            self.secret = find_secret(self.kwargs["secret_id"], with_payload=self._asks_for_payload())
+
+    def policy_target(self) -> Target | None:
+        """The secret's facts; None for the collection."""
+        return super().policy_target() if "secret_id" in self.kwargs else None
+
+    def rule(self) -> str:
+        """Asking for the secret itself in a payload's type is the old way to ask for the payload."""
+        return "secret:decrypt" if self._asks_for_payload() else self.rules[str(self.action)]
+
+    def list(self, request: Request) -> Response:
+        """One page of the project's secrets."""
+        secrets = Secret.objects.in_project(self.principal.project_id).live(timezone.now())
+        if request.query_params.get("acl_only", "").lower() == "true":
+            secrets = secrets.none()  # no secret has an ACL in this release
+        rows = filtered(secrets, request.GET)
+        shows_consumers = self.microversion >= CONSUMERS_SHOWN
+        return Response(
+            envelope(
+                request,
+                rows,
+                path="secrets",
+                plural="secrets",
+                show=lambda page: show_secrets(page, request, shows_consumers=shows_consumers),
+            )
+        )
+
+    def create(self, request: Request) -> Response:
+        """Make a secret, with its payload or to be completed by PUT."""
+        values = NewSecretSerializer.checked(json_object(request))
+        secret = services.create_secret(
+            actor=self.principal,
+            description=NewSecretSerializer.description_of(values),
+            payload=NewSecretSerializer.payload_of(values),
+        )
+        where = ref(request, "secrets", secret.id)
+        return Response({"secret_ref": where}, status=HTTPStatus.CREATED, headers={"Location": where})
+
+    def retrieve(self, request: Request, secret_id: str) -> Response | HttpResponse:  # noqa: ARG002  # the route's
+        """What is known about the secret; its payload to clients that ask in a payload's type."""
+        if self._asks_for_payload():
+            return self._payload(request)
+        if not accepts_json(request.headers.get("Accept", "")):
+            raise NotAcceptable
+        consumers = (
+            consumers_of([self.secret])[self.secret.id] if self.microversion >= CONSUMERS_SHOWN else None
+        )
+        return Response(show_secret(self.secret, request, consumers))
+
+    def update(self, request: Request, secret_id: str) -> HttpResponse:  # noqa: ARG002  # the route's
+        """Store the payload of a secret made without one."""
+        content_type = raw_content_type(media_type_of(request))
+        body = bounded(request, what="payload", limit_bytes=settings.MAX_PAYLOAD_BYTES)
+        services.require_payload_wanted(self.secret, length_bytes=len(body))
+        payload = payload_from_body(body, content_type, request.headers.get("Content-Encoding"))
+        if request.query_params.get("transport_key_id"):
+            raise InvalidInput("transport_key_id names no transport key: this service has none.")
+        services.store_payload(self.secret, payload, actor=self.principal)
+        return HttpResponse(status=HTTPStatus.NO_CONTENT)
+
+    def destroy(self, request: Request, secret_id: str) -> HttpResponse:  # noqa: ARG002  # the route's
+        """Delete the secret and all that hangs on it."""
+        spares = self.microversion >= CONSUMERS_GUARD and not is_true(
+            request.query_params.get("force", ""), name="force"
+        )
+        services.delete_secret(self.secret, actor=self.principal, spare_consumed=spares)
+        return HttpResponse(status=HTTPStatus.NO_CONTENT)
+
+    def payload(self, request: Request, secret_id: str) -> HttpResponse:  # noqa: ARG002  # the route's
+        """The payload's bytes."""
+        return self._payload(request)
+
+    def _payload(self, request: Request) -> HttpResponse:
+        accept = request.headers.get("Accept", "")
+        if payload_type(accept) is None:
+            raise NotAcceptable
+        plaintext = services.read_payload(self.secret, actor=self.principal)
+        content_type = answer_type(accept, ContentType(str(self.secret.content_type)), plaintext)
+        return HttpResponse(
+            plaintext.reveal(), content_type=content_type, headers={"Cache-Control": "no-store"}
+        )
+
+    def _asks_for_payload(self) -> bool:
+        if self.action == "payload":
+            return True
+        accept = self.request.headers.get("Accept", "")
+        return self.action == "retrieve" and not accepts_json(accept) and payload_type(accept) is not None
+
+
+def find_secret(secret_id: str, *, with_payload: bool = False) -> Secret:
+    """The live secret with this id, its project loaded.
+
+    Raises:
+        NotFound: malformed, unknown, deleted or expired.
+    """
+    if not is_id(secret_id):
+        raise NotFound("Not Found. Provided secret id is invalid.")
+    secrets = Secret.objects.live(timezone.now())
+    secret: Secret | None = (
+        (secrets.with_payload() if with_payload else secrets.with_project()).filter(id=secret_id).first()
+    )
+    if secret is None:
+        raise NotFound("Secret not found.")
+    return secret

@@ -1,0 +1,120 @@
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from rest_framework.request import Request
+
+from keepsite.api.fields import ContractSerializer, ExactText, Integer, Moment, OneOf, Text, moment_text
+from keepsite.api.refs import ref
+from keepsite.errors import InvalidInput
+from secrets_app.api.content import BASE64, content_type_of, payload_from_json
+from secrets_app.api.serializers.consumers import show_usage
+from secrets_app.choices import SecretType
+from secrets_app.limits import check_payload_size
+from secrets_app.models import Secret, SecretConsumer
+from secrets_app.services import Description, NewPayload
+
+BIT_LENGTH_MAX = 32_767  # a signed 16-bit column, as the contract has it
+
+
+class NewSecretSerializer(ContractSerializer):
+    """The body of POST /v1/secrets."""
+
+    schema = "Secret"
+
+    name = Text(allow_null=True)
+    secret_type = OneOf(*SecretType.values)
+    algorithm = Text()
+    mode = Text()
+    bit_length = Integer(low=1, high=BIT_LENGTH_MAX)
+    expiration = Moment()
+    payload = ExactText()
+    payload_content_type = Text(allow_null=True)
+    payload_content_encoding = OneOf(BASE64)
+    transport_key_needed = OneOf("true", "false")
+    transport_key_id = Text()
+
+    @classmethod
+    def description_of(cls, values: dict[str, Any]) -> Description:  # Any: each field's own type
+        """What the validated ``values`` say about the secret."""
+        return Description(
+            name=values.get("name"),
+            secret_type=SecretType(values.get("secret_type", SecretType.OPAQUE)),
+            algorithm=values.get("algorithm"),
+            mode=values.get("mode"),
+            bit_length=values.get("bit_length"),
+            expires_at=values.get("expiration"),
+        )
+
+    @classmethod
+    def payload_of(cls, values: dict[str, Any]) -> NewPayload | None:  # Any: each field's own type
+        """The payload that the validated ``values`` carry, or None.
+
+        Raises:
+            InvalidInput: payload and content type do not come together, or do not fit.
+            TooLarge: the text is longer than KEEPSITE_MAX_PAYLOAD_BYTES.
+        """
+        payload: str | None = values.get("payload")
+        if payload is None:
+            if "payload_content_type" in values:
+                raise InvalidInput(
+                    "payload must be given with payload_content_type; to add it later leave out both."
+                )
+            return None
+        if not payload.strip():
+            raise InvalidInput("payload must not be empty; to add it later leave it out.")
+        content_type: str | None = values.get("payload_content_type")
+        if content_type is None:
+            raise InvalidInput("payload_content_type must be given with payload, such as text/plain.")
+        check_payload_size(len(payload.encode("utf-8", "replace")))
+        if values.get("transport_key_id"):
+            raise InvalidInput("transport_key_id names no transport key: this service has none.")
+        return payload_from_json(
+            payload, content_type_of(content_type), values.get("payload_content_encoding")
+        )
+
+
+def show_secret(
+    secret: Secret, request: Request, consumers: Iterable[SecretConsumer] | None
+) -> dict[str, Any]:  # Any: JSON values
+    """The secret object, exactly its keys: python-barbicanclient refuses any other.
+
+    ``consumers`` is None where the microversion does not show them.
+    """
+    shown: dict[str, Any] = {
+        "created": moment_text(secret.created_at),
+        "updated": moment_text(secret.updated_at),
+        "status": secret.status,
+        "name": secret.name,
+        "secret_type": secret.secret_type,
+        "expiration": moment_text(secret.expires_at),
+        "algorithm": secret.algorithm,
+        "bit_length": secret.bit_length,
+        "mode": secret.mode,
+        "creator_id": secret.creator_id,
+        "secret_ref": ref(request, "secrets", secret.id),
+    }
+    if secret.content_type is not None:
+        shown["content_types"] = {"default": secret.content_type}
+    if consumers is not None:
+        shown["consumers"] = [show_usage(consumer) for consumer in consumers]
+    return shown
+
+
+def show_secrets(
+    secrets: Sequence[Secret], request: Request, *, shows_consumers: bool
+) -> list[dict[str, Any]]:  # Any: JSON values
+    """A page of secret objects; one more SQL statement if any of them ever had consumers."""
+    consumers = consumers_of(secrets) if shows_consumers else {}
+    return [show_secret(secret, request, consumers.get(secret.id)) for secret in secrets]
+
+
+def consumers_of(secrets: Sequence[Secret]) -> dict[str, list[SecretConsumer]]:
+    """The consumers of each secret, by secret id; asks the database only about those that ever had any."""
+    consumers: dict[str, list[SecretConsumer]] = {secret.id: [] for secret in secrets}
+    asked = [secret.id for secret in secrets if secret.had_consumers]
+    if asked:
+        for consumer in SecretConsumer.objects.filter(secret__in=asked, deleted_at=None).order_by(
+            "created_at", "id"
+        ):
+            consumers[consumer.secret_id].append(consumer)
+    return consumers

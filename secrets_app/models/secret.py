@@ -1,0 +1,101 @@
+from datetime import datetime
+from typing import Any
+
+from django.db import models
+from django.utils import timezone
+
+from keepsite.ids import new_id
+from keepsite.keyring.models import ProjectKEK
+from keepsite.keyring.sealed import SealContext, Sealed
+from keepsite.projects.models import Project
+from secrets_app.choices import ContentType, SecretType
+from secrets_app.querysets import SecretQuerySet
+
+
+class Secret(models.Model):
+    """A secret: what is known about it.  The payload, sealed, is a row of its own."""
+
+    id = models.CharField(primary_key=True, max_length=36, default=new_id, editable=False)
+    project = models.ForeignKey(Project, on_delete=models.PROTECT, related_name="secrets")
+    name = models.CharField(max_length=255, null=True)  # noqa: DJ001  # the contract tells null from ""
+    secret_type = models.CharField(max_length=16, choices=SecretType.choices, default=SecretType.OPAQUE)
+    algorithm = models.CharField(max_length=255, null=True)  # noqa: DJ001
+    mode = models.CharField(max_length=255, null=True)  # noqa: DJ001
+    bit_length = models.PositiveSmallIntegerField(null=True)
+    creator_id = models.CharField(max_length=255, null=True)  # noqa: DJ001
+    # null until there is a payload: one conditional UPDATE of it decides who stores the payload
+    content_type = models.CharField(max_length=32, choices=ContentType.choices, null=True)  # noqa: DJ001
+    expires_at = models.DateTimeField(null=True)
+    created_at = models.DateTimeField(default=timezone.now, editable=False)
+    updated_at = models.DateTimeField(default=timezone.now, editable=False)
+    deleted_at = models.DateTimeField(null=True, editable=False)
+    # spares most reads a look into the consumers' table; once true it stays true
+    had_consumers = models.BooleanField(default=False, editable=False)
+
+    objects = SecretQuerySet.as_manager()
+
+    class Meta:
+        indexes = (
+            models.Index(fields=["project", "deleted_at", "created_at", "id"], name="secret_of_project"),
+        )
+
+    def __str__(self) -> str:
+        return self.name or self.id
+
+    @property
+    def status(self) -> str:
+        """Always ACTIVE, also before there is a payload: the contract knows no other."""
+        return "ACTIVE"
+
+    def is_live(self, now: datetime) -> bool:
+        """Whether anybody can still see it: neither deleted nor expired."""
+        return self.deleted_at is None and (self.expires_at is None or now < self.expires_at)
+
+    def seal_context(self, version: int = 1) -> SealContext:
+        """What this secret's payload is bound to."""
+        return SealContext(project_id=self.project.external_id, secret_id=self.id, version=version)
+
+
+class Payload(models.Model):
+    """A secret's payload, sealed by its project's pKEK; layout in ``keepsite.keyring.sealed``."""
+
+    id = models.CharField(primary_key=True, max_length=36, default=new_id, editable=False)
+    secret = models.OneToOneField(Secret, on_delete=models.CASCADE, related_name="payload")
+    version = models.PositiveIntegerField(default=1)
+    pkek = models.ForeignKey(
+        ProjectKEK, on_delete=models.PROTECT, related_name="payloads", verbose_name="pKEK"
+    )
+    format = models.PositiveSmallIntegerField()
+    iv = models.BinaryField(max_length=16, editable=False)
+    ciphertext = models.BinaryField(editable=False)
+    size_bytes = models.PositiveIntegerField()
+    created_at = models.DateTimeField(default=timezone.now, editable=False)
+
+    def __str__(self) -> str:
+        return f"payload of {self.secret_id}"
+
+    @classmethod
+    def holding(
+        cls, sealed: Sealed, *, secret: Secret, **columns: Any
+    ) -> "Payload":  # Any: each column's own type
+        """A new row, not saved yet, for what ``keyring.seal`` returned."""
+        return cls(
+            secret=secret,
+            pkek_id=sealed.pkek_id,
+            format=sealed.format,
+            iv=sealed.iv,
+            ciphertext=sealed.ciphertext,
+            size_bytes=sealed.size_bytes,
+            **columns,
+        )
+
+    @property
+    def sealed(self) -> Sealed:
+        """What ``keyring.open_sealed`` takes."""
+        return Sealed(
+            format=self.format,
+            pkek_id=self.pkek_id,
+            iv=bytes(self.iv),
+            ciphertext=bytes(self.ciphertext),
+            size_bytes=self.size_bytes,
+        )

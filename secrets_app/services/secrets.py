@@ -1,0 +1,145 @@
+from dataclasses import dataclass
+from datetime import datetime
+
+from django.utils import timezone
+
+from keepsite import audit, writes
+from keepsite.errors import InvalidInput, NotFound
+from keepsite.identity import policy
+from keepsite.identity.policy import Target
+from keepsite.identity.principal import Principal
+from keepsite.ids import new_id
+from keepsite.keyring import services as keyring
+from keepsite.keyring.models import ProjectKEK
+from keepsite.keyring.sealed import Plaintext, Sealed
+from keepsite.projects.services import ensure_project
+from secrets_app.choices import ContentType, SecretType
+from secrets_app.limits import check_payload_size
+from secrets_app.models import Payload, Secret, SecretConsumer
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Description:
+    """What a client says about its secret; stored as given, never checked against the payload."""
+
+    name: str | None = None
+    secret_type: SecretType = SecretType.OPAQUE
+    algorithm: str | None = None
+    mode: str | None = None
+    bit_length: int | None = None
+    expires_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NewPayload:
+    """Bytes to be kept, and the media type they are to be given back in."""
+
+    plaintext: Plaintext
+    content_type: ContentType
+
+
+def target_of(secret: Secret) -> Target:
+    """What the policy is asked about; ``secret.project`` is loaded."""
+    return Target(kind="secret", project_id=secret.project.external_id, creator_id=secret.creator_id)
+
+
+def create_secret(*, actor: Principal, description: Description, payload: NewPayload | None = None) -> Secret:
+    """Make a secret of the caller's project, with its payload if there is one yet.
+
+    On return both are committed; on any error neither exists.
+
+    Raises:
+        NotAllowed: ``actor`` may not create secrets.
+        InvalidInput: the expiration is not in the future.
+        TooLarge: the payload is longer than KEEPSITE_MAX_PAYLOAD_BYTES.
+        Unavailable: no token, or no database, could serve.
+
+    Source: Barbican API v1, POST /v1/secrets.
+    """
+    policy.require("secrets:post", actor)
+    check_expiration(description.expires_at, now=timezone.now())
+    if payload is None:
+        secret = new_secret(
+            description, project_id=ensure_project(actor.project_id).id, creator_id=actor.user_id
+        )
+        sealed = None
+    else:
+        check_payload_size(len(payload.plaintext))
+        pkek = keyring.sealing_key(actor.project_id)
+        secret = new_secret(description, project_id=pkek.project_id, creator_id=actor.user_id)
+        sealed = seal_for(secret, payload, pkek=pkek)
+
+    writes.commit(lambda: insert_secret(secret, sealed), committed=Secret.objects.filter(id=secret.id).exists)
+    audit.record("secret.created", actor=actor, subject=secret)
+    return secret
+
+
+def delete_secret(secret: Secret, *, actor: Principal, spare_consumed: bool = False) -> None:
+    """Take ``secret`` away from everybody; its row and payload stay for the recovery window.
+
+    Raises:
+        NotAllowed: ``actor`` may not delete it.
+        InvalidInput: it has consumers and ``spare_consumed`` asks not to take it from them.
+        NotFound: somebody else deleted it first.
+
+    Source: Barbican API v1, DELETE /v1/secrets/{secret_id}.
+    """
+    policy.require("secret:delete", actor, target_of(secret))
+    deleted_at = timezone.now()
+    consumers = SecretConsumer.objects.filter(secret=secret, deleted_at=None)
+
+    def mark() -> None:
+        if spare_consumed and secret.had_consumers and consumers.exists():
+            raise InvalidInput(
+                "Secret cannot be deleted as it has consumers. Remove them, or delete with force=1."
+            )
+        if not Secret.objects.filter(id=secret.id, deleted_at=None).update(deleted_at=deleted_at):
+            raise NotFound("Secret not found.")
+        if secret.had_consumers:
+            consumers.update(deleted_at=deleted_at)
+
+    writes.commit(mark, committed=Secret.objects.filter(id=secret.id, deleted_at=deleted_at).exists)
+    audit.record("secret.deleted", actor=actor, subject=secret)
+
+
+def check_expiration(expires_at: datetime | None, *, now: datetime) -> None:
+    """Refuse an expiration that has passed.
+
+    Raises:
+        InvalidInput: it is not later than ``now``.
+    """
+    if expires_at is not None and expires_at <= now:
+        raise InvalidInput("expiration must be a time in the future.")
+
+
+def new_secret(description: Description, *, project_id: str, creator_id: str | None) -> Secret:
+    """A secret with its id chosen, not saved yet; ``project_id`` is the project's row id."""
+    now = timezone.now()
+    return Secret(
+        id=new_id(),
+        project_id=project_id,
+        creator_id=creator_id,
+        created_at=now,
+        updated_at=now,
+        name=description.name,
+        secret_type=description.secret_type,
+        algorithm=description.algorithm,
+        mode=description.mode,
+        bit_length=description.bit_length,
+        expires_at=description.expires_at,
+    )
+
+
+def seal_for(secret: Secret, payload: NewPayload, *, pkek: ProjectKEK) -> Sealed:
+    """Seal ``payload`` for ``secret``, a row of the pKEK's project, and note its content type."""
+    secret.project = pkek.project
+    sealed = keyring.seal(payload.plaintext, pkek=pkek, context=secret.seal_context())
+    secret.content_type = payload.content_type
+    return sealed
+
+
+def insert_secret(secret: Secret, sealed: Sealed | None) -> None:
+    """Insert the rows of a secret and its payload, inside the caller's transaction."""
+    secret.save(force_insert=True)
+    if sealed is not None:
+        Payload.holding(sealed, secret=secret).save(force_insert=True)
