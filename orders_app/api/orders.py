@@ -1,0 +1,85 @@
+from http import HTTPStatus
+from typing import ClassVar
+
+from django.http import HttpResponse
+from django.utils import timezone
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from keepsite.api.bodies import json_object
+from keepsite.api.paging import envelope
+from keepsite.api.refs import ref
+from keepsite.api.viewsets import ResourceViewSet
+from keepsite.errors import InvalidInput, NotFound
+from keepsite.identity.policy import Target
+from orders_app import services
+from orders_app.api.serializers import KeyOrderMetaSerializer, NewOrderSerializer, show_order
+from orders_app.models import Order
+from secrets_app.services.secrets import check_expiration
+
+
+class OrderViewSet(ResourceViewSet):
+    """``/v1/orders`` and ``/v1/orders/{id}``."""
+
+    rules: ClassVar[dict[str, str]] = {
+        "list": "orders:get",
+        "create": "orders:post",
+        "retrieve": "order:get",
+        "destroy": "order:delete",
+    }
+    reads_accept = frozenset({"destroy"})
+    order: Order
+
+    def load(self) -> None:
+        """Find the order that the URL names; other projects' orders do not exist for the caller."""
+        if "order_id" not in self.kwargs:
+            return
+        orders = Order.objects.live().in_project(self.principal.project_id).select_related("project")
+        order = orders.filter(id=self.kwargs["order_id"]).first()
+        if order is None:
+            raise NotFound("Order not found.")
+        self.order = order
+
+    def policy_target(self) -> Target | None:
+        """The order's facts."""
+        return services.target_of(self.order) if "order_id" in self.kwargs else None
+
+    def list(self, request: Request) -> Response:
+        """One page of the project's orders."""
+        orders = Order.objects.live().in_project(self.principal.project_id).order_by("created_at", "id")
+        if text := request.query_params.get("meta"):
+            orders = orders.filter(meta__icontains=text)
+        return Response(
+            envelope(
+                request,
+                orders,
+                path="orders",
+                plural="orders",
+                show=lambda page: [show_order(order, request) for order in page],
+            )
+        )
+
+    def create(self, request: Request) -> Response:
+        """Take an order; a worker fulfils it."""
+        body = json_object(request)
+        wanted = NewOrderSerializer.checked(body)
+        if not isinstance(body.get("meta"), dict):
+            raise InvalidInput("meta must be an object with at least algorithm and bit_length.")
+        values = KeyOrderMetaSerializer.checked(body["meta"])
+        check_expiration(values.get("expiration"), now=timezone.now())
+        order = services.place_order(
+            actor=self.principal,
+            order_type=Order.Type(wanted["type"]),
+            meta=KeyOrderMetaSerializer.stored_form(values),
+        )
+        where = ref(request, "orders", order.id)
+        return Response({"order_ref": where}, status=HTTPStatus.ACCEPTED, headers={"Location": where})
+
+    def retrieve(self, request: Request, order_id: str) -> Response:  # noqa: ARG002  # the route's
+        """How far the order is, and what came of it."""
+        return Response(show_order(self.order, request))
+
+    def destroy(self, request: Request, order_id: str) -> HttpResponse:  # noqa: ARG002  # the route's
+        """Forget the order; what it made stays."""
+        services.delete_order(self.order, actor=self.principal)
+        return HttpResponse(status=HTTPStatus.NO_CONTENT)

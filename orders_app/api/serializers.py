@@ -1,0 +1,79 @@
+from typing import Any
+
+from rest_framework.request import Request
+
+from keepsite.api.fields import ContractSerializer, ExactText, Integer, Moment, OneOf, Text, moment_text
+from keepsite.api.refs import ref
+from keepsite.errors import InvalidInput
+from orders_app.models import Order
+from secrets_app.api.content import BASE64, content_type_of
+from secrets_app.api.serializers.secrets import BIT_LENGTH_MAX
+from secrets_app.choices import SecretType
+
+BITS_PER_BYTE = 8
+
+
+class NewOrderSerializer(ContractSerializer):
+    """The body of POST /v1/orders, but for ``meta``, which has a serializer of its own."""
+
+    schema = "Order"
+
+    type = OneOf(*Order.Type.values, required=True)
+
+
+class KeyOrderMetaSerializer(ContractSerializer):
+    """``meta`` of a key order: what a new secret may say, and what a key needs."""
+
+    schema = "'Secret' within 'Order'"
+
+    name = Text(allow_null=True)
+    algorithm = Text(required=True, allow_blank=False)
+    bit_length = Integer(low=1, high=BIT_LENGTH_MAX, required=True)
+    mode = Text()
+    expiration = Moment()
+    secret_type = OneOf(*SecretType.values)
+    payload = ExactText(allow_null=True)
+    payload_content_type = Text(allow_null=True)
+    payload_content_encoding = OneOf(BASE64)
+
+    @classmethod
+    def stored_form(cls, values: dict[str, Any]) -> dict[str, Any]:  # Any: JSON values
+        """What is kept and echoed: only names that python-barbicanclient can read back.
+
+        Raises:
+            InvalidInput: there is a payload, or the length is no whole number of bytes.
+        """
+        if "payload" in values:
+            raise InvalidInput("payload must be left out of an order: the service makes the key.")
+        if values["bit_length"] % BITS_PER_BYTE:
+            raise InvalidInput("bit_length must be a multiple of 8.")
+        expires_at = values.get("expiration")
+        stored = {
+            "name": values.get("name"),
+            "algorithm": values["algorithm"],
+            "bit_length": values["bit_length"],
+            "expiration": None if expires_at is None else f"{expires_at:%Y-%m-%dT%H:%M:%S.%f}",
+        }
+        if "mode" in values:
+            stored["mode"] = values["mode"]
+        if values.get("payload_content_type") is not None:
+            stored["payload_content_type"] = content_type_of(values["payload_content_type"]).value
+        return stored
+
+
+def show_order(order: Order, request: Request) -> dict[str, Any]:  # Any: JSON values
+    """The order object; what is unset is absent, as python-barbicanclient demands."""
+    shown: dict[str, Any] = {
+        "created": moment_text(order.created_at),
+        "updated": moment_text(order.updated_at),
+        "status": order.status,
+        "type": order.type,
+        "meta": order.meta,
+        "order_ref": ref(request, "orders", order.id),
+    }
+    if order.secret_id is not None:
+        shown["secret_ref"] = ref(request, "secrets", order.secret_id)
+    for name in ("creator_id", "sub_status", "sub_status_message", "error_status_code", "error_reason"):
+        if value := getattr(order, name):
+            shown[name] = value
+    return shown

@@ -1,0 +1,1 @@
+"""Making what orders ask for: one module per order type."""

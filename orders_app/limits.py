@@ -1,0 +1,23 @@
+from dataclasses import dataclass
+
+from django.conf import settings
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OrderLimits:
+    """How patient the order machinery is."""
+
+    lease_s: int  # a worker's claim on an order
+    handout_s: int  # an order handed out and not claimed is handed out again after this
+    max_attempts: int  # claims that ended without a word before an order is given up
+    poll_s: float  # the relay looks for work at least this often
+
+    @classmethod
+    def from_settings(cls) -> "OrderLimits":
+        """What the environment says."""
+        return cls(
+            lease_s=settings.ORDER_LEASE_S,
+            handout_s=settings.ORDER_HANDOUT_S,
+            max_attempts=settings.ORDER_MAX_ATTEMPTS,
+            poll_s=settings.RELAY_POLL_S,
+        )

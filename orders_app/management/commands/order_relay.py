@@ -1,0 +1,26 @@
+import signal
+import threading
+
+import structlog
+from django.core.management.base import BaseCommand
+
+from keepsite.celery import app
+from orders_app.limits import OrderLimits
+from orders_app.relay import Relay
+
+log = structlog.get_logger(__name__)
+
+
+class Command(BaseCommand):
+    """Bring placed orders to the workers, until told to stop by SIGTERM or Ctrl-C."""
+
+    help = "Hand placed orders to the broker as they come; run at least one, on every API node for speed."
+
+    def handle(self, **_: object) -> None:
+        """Run the relay in this process."""
+        stop = threading.Event()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, lambda *_: stop.set())
+        log.info("relay.started")
+        Relay(app, OrderLimits.from_settings()).run(stop)
+        log.info("relay.stopped")

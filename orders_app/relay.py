@@ -1,0 +1,109 @@
+"""The relay: brings waiting orders from the database to the broker."""
+
+import threading
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+
+import structlog
+from celery import Celery
+from django.conf import settings
+from django.db import Error as DatabaseError
+from django.db import close_old_connections, connection
+from django.utils import timezone
+from kombu.exceptions import OperationalError as BrokerError
+
+from keepsite import writes
+from keepsite.env import broker_folders
+from keepsite.errors import Unavailable
+from keepsite.ids import new_id
+from orders_app.limits import OrderLimits
+from orders_app.models import Order
+from orders_app.tasks import FULFIL
+from orders_app.wakeup import Nudges
+
+log = structlog.get_logger(__name__)
+
+BATCH = 100
+CONFIRM_TIMEOUT_S = 5
+LONGEST_PAUSE_S = 10.0
+
+
+class Relay:
+    """Hands ids of due orders to the broker, oldest first; any number of relays may run.
+
+    An order counts as handed out only when the broker has confirmed it.  What no
+    worker claims within ``handout_s`` is handed out again, so the broker may lose
+    everything it holds.
+    """
+
+    def __init__(self, app: Celery, limits: OrderLimits) -> None:
+        self.app = app
+        self.limits = limits
+        self.name = new_id()
+
+    def run(self, stop: threading.Event) -> None:
+        """Work until ``stop`` is set; database and broker may come and go."""
+        for folder in broker_folders(settings.CELERY_BROKER_TRANSPORT_OPTIONS):
+            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        nudges = Nudges(settings.RELAY_PIPE)
+        failures = 0
+        try:
+            while not stop.is_set():
+                try:
+                    handed_out = self.hand_out(timezone.now())
+                    failures = 0
+                except (BrokerError, OSError, DatabaseError, Unavailable) as error:
+                    failures += 1
+                    log.warning("relay.waiting", error=type(error).__name__, failures=failures)
+                    connection.close()
+                    handed_out = 0
+                close_old_connections()
+                if handed_out < BATCH:
+                    nudges.wait(min(self.limits.poll_s * max(failures, 1), LONGEST_PAUSE_S))
+        finally:
+            nudges.close()
+
+    def hand_out(self, now: datetime) -> int:
+        """Hand out one batch; return how many the broker took.
+
+        Raises:
+            BrokerError, OSError: the broker did not take them all; the rest is due again at once.
+            DatabaseError, Unavailable: the database is away.
+        """
+        mine = self._take(now)
+        sent: list[str] = []
+        try:
+            with self.app.producer_or_acquire() as producer:
+                for order_id in mine:
+                    self.app.send_task(
+                        FULFIL,
+                        args=(order_id,),
+                        producer=producer,
+                        retry=False,
+                        confirm_timeout=CONFIRM_TIMEOUT_S,
+                    )
+                    sent.append(order_id)
+        finally:
+            if len(sent) < len(mine):
+                self._give_back([order_id for order_id in mine if order_id not in sent])
+        return len(sent)
+
+    def _take(self, now: datetime) -> Sequence[str]:
+        """Ids of due orders that no other relay takes at the same time."""
+        due = Order.objects.due(now, handed_out_before=now - timedelta(seconds=self.limits.handout_s))
+        wanted = list(due.order_by("not_before", "id").values_list("id", flat=True)[:BATCH])
+        if not wanted:
+            return []
+        taken = Order.objects.filter(id__in=wanted, handed_out_by=self.name, handed_out_at=now)
+        writes.commit(
+            lambda: due.filter(id__in=wanted).update(handed_out_by=self.name, handed_out_at=now),
+            committed=taken.exists,
+        )
+        return list(taken.order_by("not_before", "id").values_list("id", flat=True))
+
+    def _give_back(self, order_ids: Sequence[str]) -> None:
+        given_back = Order.objects.filter(id__in=order_ids, handed_out_by=self.name)
+        writes.commit(
+            lambda: given_back.update(handed_out_at=None),
+            committed=lambda: not given_back.exclude(handed_out_at=None).exists(),
+        )

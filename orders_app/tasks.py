@@ -1,0 +1,44 @@
+"""What workers run.  A message holds an order's id and nothing else; its name carries the version."""
+
+import structlog
+from celery import Task
+
+from keepsite.celery import app
+from keepsite.errors import KeepsiteError, Unavailable
+from orders_app import services
+
+log = structlog.get_logger(__name__)
+
+FULFIL = "orders.fulfil.v1"
+
+
+class OrderTask(Task):  # type: ignore[type-arg]  # generic for type checkers only
+    """The only place that decides how an order under work ends."""
+
+    abstract = True
+
+    def settle(self, held: services.Claim) -> None:
+        """Fulfil a claimed order; release it for another try, or end it with an error."""
+        try:
+            services.fulfil(held)
+        except services.ClaimLost:
+            log.info("order.claim_lost", order_id=held.order.id)
+        except Unavailable:
+            services.release(held)
+        except KeepsiteError as error:
+            log.exception("order.failed", order_id=held.order.id, error=type(error).__name__)
+            services.fail(held, reason=error.public)
+        except Exception:
+            log.exception("order.failed_unexpectedly", order_id=held.order.id)
+            services.fail(held, reason="Keepsite failed to make this key; its log has the details.")
+
+
+@app.task(name=FULFIL, base=OrderTask, bind=True)
+def fulfil(self: OrderTask, order_id: str) -> None:
+    """Fulfil one order, unless it is done, deleted or in other hands."""
+    structlog.contextvars.bind_contextvars(order_id=order_id)
+    held = services.claim(order_id)
+    if held is None:
+        log.info("order.nothing_to_do", order_id=order_id)
+        return
+    self.settle(held)
