@@ -20,4 +20,11 @@ for _name, _value in {
 }.items():
     os.environ.setdefault(_name, _value)
 
+(_state / "static").mkdir(parents=True, exist_ok=True)
+
 from keepsite.settings import *  # noqa: E402, F403
+
+if DATABASES["default"]["ENGINE"].endswith("sqlite3"):  # noqa: F405
+    DATABASES["default"]["TEST"] = {"NAME": str(_state / "in-process.sqlite3")}  # noqa: F405  # a file: threads share it
+PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]  # quick; nothing here is worth guessing
+STORAGES = {**STORAGES, "staticfiles": {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"}}  # noqa: F405

@@ -1,0 +1,116 @@
+"""Fixtures all tests share: a real token behind the counting shim, an MKEK, callers of the API."""
+
+import os
+from pathlib import Path
+
+import pytest
+from django.conf import settings
+
+from tests.support.callers import Caller
+from tests.support.pkcs11_standins import Shim, Token
+from tests.support.product import Product
+
+
+@pytest.fixture(scope="session")
+def token():
+    """The token that the process's HSM uses, in the folder that tests/settings.py names."""
+    return Token(settings.STATE_DIR)
+
+
+@pytest.fixture(scope="session")
+def shim(token):
+    """Counts and, when told to, fails the PKCS#11 calls of this process."""
+    folder = Path(settings.STATE_DIR) / "shim"
+    folder.mkdir()
+    shim = Shim(folder, token.module)
+    os.environ.update(token.environment | shim.environment)
+    token.config_file(shim.module)
+    return shim
+
+
+@pytest.fixture(scope="session")
+def _generated_mkek(django_db_setup, django_db_blocker, shim):
+    from keepsite.identity.operators import command_principal
+    from keepsite.keyring import services
+
+    with django_db_blocker.unblock():
+        mkek = services.generate_mkek(label="tests-mkek-1", actor=command_principal())
+        services.activate_mkek(mkek, actor=command_principal())
+    return mkek
+
+
+@pytest.fixture
+def mkek(db, _generated_mkek):
+    """The current MKEK; its row is brought back where a test's flush took it away."""
+    if not type(_generated_mkek).objects.filter(id=_generated_mkek.id).exists():
+        _generated_mkek.save(force_insert=True)
+    return _generated_mkek
+
+
+@pytest.fixture
+def api(mkek):
+    """A member of project p1, with an API key; ``api.other(...)`` is somebody else."""
+    return Caller.make(project="p1", user="u1", roles=["member"])
+
+
+@pytest.fixture(autouse=True)
+def _untroubled_token(request):
+    """No fault that one test told the shim of reaches the next."""
+    yield
+    if "shim" in request.fixturenames:
+        request.getfixturevalue("shim").clear()
+
+
+@pytest.fixture(scope="session")
+def broker_url():
+    """A real RabbitMQ: the one that the test run started, or one of this session's own."""
+    if url := os.environ.get("KEEPSITE_TEST_BROKER_URL"):
+        yield url
+        return
+    from tests.support.servers.rabbitmq import RabbitMQ
+
+    with RabbitMQ() as server:
+        yield server.url
+
+
+@pytest.fixture(scope="session")
+def new_database_url():
+    """Makes addresses of empty databases on the engine that this run is about, for separate processes."""
+    server = settings.DATABASES["default"]
+    if not server["ENGINE"].endswith("mysql"):
+        yield lambda: None  # a product then makes a SQLite file of its own
+        return
+    import MySQLdb
+
+    from keepsite.ids import new_id
+
+    made = []
+
+    def make():
+        name = f"product_{new_id()[:8]}"
+        _execute(f"CREATE DATABASE {name} CHARACTER SET utf8mb4")
+        made.append(name)
+        return os.environ["KEEPSITE_DATABASE_URL"].rpartition("/")[0] + f"/{name}"
+
+    def _execute(statement):
+        connection = MySQLdb.connect(
+            host=server["HOST"], port=int(server["PORT"]), user=server["USER"], password=server["PASSWORD"]
+        )
+        try:
+            connection.cursor().execute(statement)
+        finally:
+            connection.close()
+
+    yield make
+    for name in made:
+        _execute(f"DROP DATABASE {name}")
+
+
+@pytest.fixture(scope="module")
+def product(tmp_path_factory, new_database_url):
+    """The whole product as processes, on the database engine of this run."""
+    product = Product(tmp_path_factory.mktemp("product") / "state", database_url=new_database_url()).setup()
+    try:
+        yield product.start()
+    finally:
+        product.stop()

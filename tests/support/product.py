@@ -1,0 +1,125 @@
+"""The product as separate processes on a state of its own, to be talked to, killed and started again."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+import urllib.request
+from pathlib import Path
+
+from tests.support.pkcs11_standins import Token
+from tests.support.servers.ports import free_ports
+
+CHECKOUT = Path(__file__).resolve().parents[2]
+START_TIMEOUT_S = 60
+COMMANDS = {
+    "api": ["-m", "gunicorn", "-c", "deploy/gunicorn.conf.py", "keepsite.wsgi"],
+    "worker": ["-m", "celery", "-A", "keepsite", "worker", "--concurrency", "1", "--without-gossip", "--without-mingle"],
+    "relay": ["manage.py", "order_relay"],
+}  # fmt: skip
+
+
+def wait_until(condition, timeout_s=30):
+    """Return the first true answer of ``condition``; fail after ``timeout_s``."""
+    deadline = time.monotonic() + timeout_s
+    while True:
+        answer = condition()
+        if answer:
+            return answer
+        assert time.monotonic() < deadline, f"still not so after {timeout_s} s: {condition}"
+        time.sleep(0.02)
+
+
+class Product:
+    """A Keepsite with database, broker and token of its own; ``start`` and ``kill`` by process name."""
+
+    def __init__(self, folder, *, database_url=None, broker_url=None, **environment):
+        self.folder = Path(folder)
+        self.folder.mkdir(parents=True, exist_ok=True)
+        self.token = Token(self.folder)
+        self.port = free_ports(1)[0]
+        self.url = f"http://127.0.0.1:{self.port}"
+        self.environment = {
+            **{name: value for name, value in os.environ.items() if not name.startswith(("KEEPSITE_", "P11"))},
+            "DJANGO_SETTINGS_MODULE": "keepsite.settings",
+            "KEEPSITE_SECRET_KEY": "of a test's own product, long enough for Django: 0123456789abcdefghijkl",
+            "KEEPSITE_STATE_DIR": str(self.folder),
+            "KEEPSITE_DATABASE_URL": database_url or f"sqlite:///{self.folder}/db.sqlite3",
+            "KEEPSITE_BROKER_URL": broker_url or f"filesystem://{self.folder}/broker",
+            "KEEPSITE_HSM_CONFIG": str(self.token.config_file()),
+            "KEEPSITE_BIND": f"127.0.0.1:{self.port}",
+            "KEEPSITE_TLS": "off",
+            "KEEPSITE_WORKERS": "1",
+            **self.token.environment,
+            **environment,
+        }
+        self.processes = {}
+
+    def setup(self):
+        """Database, master key, an API key of project p1."""
+        self.manage("migrate", "--verbosity", "0")
+        self.manage("collectstatic", "--noinput", "--verbosity", "0")
+        self.manage("mkek_generate", "--label", "product-mkek-1", "--activate")
+        self.key = self.make_key(project="p1", user="u1", roles=["member"])
+        return self
+
+    def make_key(self, *, project, user, roles):
+        """A new API key."""
+        wanted = [option for role in roles for option in ("--role", role)]
+        return self.manage("api_key", "create", "--project", project, "--user", user, "--name", "tests", *wanted).strip()
+
+    def manage(self, *arguments, check=True):
+        """What a management command printed."""
+        done = subprocess.run(
+            [sys.executable, "manage.py", *arguments],
+            cwd=CHECKOUT, env=self.environment, capture_output=True, text=True, check=False,
+        )  # fmt: skip
+        if check:
+            assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    def start(self, *names):
+        """Start these processes, or all, and wait until the API answers."""
+        for name in names or COMMANDS:
+            log = (self.folder / f"{name}.log").open("ab")
+            self.processes[name] = subprocess.Popen(
+                [sys.executable, *COMMANDS[name]],
+                cwd=CHECKOUT, env=self.environment, stdout=log, stderr=log, start_new_session=True,
+            )  # fmt: skip
+            log.close()
+        if "api" in self.processes:
+            wait_until(self.is_healthy, START_TIMEOUT_S)
+        return self
+
+    def is_healthy(self):
+        try:
+            return urllib.request.urlopen(f"{self.url}/healthcheck", timeout=2).status == 200
+        except OSError:
+            return False
+
+    def kill(self, name):
+        """End a process and all it forked as a power cut would."""
+        process = self.processes.pop(name)
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+
+    def stop(self):
+        """End everything politely, then by force."""
+        for process in self.processes.values():
+            process.terminate()
+        for process in self.processes.values():
+            try:
+                process.wait(20)
+            except subprocess.TimeoutExpired:
+                pass
+            try:
+                os.killpg(process.pid, signal.SIGKILL)
+            except ProcessLookupError:
+                continue
+            process.wait()
+        self.processes.clear()
+
+    def written(self):
+        """Every byte that the product wrote, by file."""
+        return {path: path.read_bytes() for path in self.folder.rglob("*") if path.is_file()}
