@@ -1,0 +1,289 @@
+import contextlib
+import hashlib
+import os
+import secrets
+import tempfile
+import tomllib
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, NoReturn
+
+from hsm.errors import ConfigInvalid
+
+_SCRYPT_COST = 2**14  # RFC 7914 N; a PIN is short, so its hash must be slow
+_SALT_BYTES = 16
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Profile:
+    """What is particular about a kind of HSM.
+
+    ``wrap_mechanism`` is 0x2109 for AES key wrap (RFC 3394).  Payloads above
+    ``max_single_part_bytes`` do not fit into one call.
+    """
+
+    name: str
+    wrap_mechanism: int = 0x2109
+    unwrap_needs_value_len: bool = False
+    read_write_sessions: bool = True
+    required_mechanisms: tuple[int, ...]
+    max_single_part_bytes: int
+
+
+_NEEDED = (0x1080, 0x1087, 0x2109)  # AES key generation, AES-GCM, AES key wrap
+PROFILES = {
+    "softhsm": Profile(name="softhsm", required_mechanisms=_NEEDED, max_single_part_bytes=1 << 20),
+    "generic": Profile(name="generic", required_mechanisms=_NEEDED, max_single_part_bytes=16_000),
+}
+
+
+class Pin:
+    """A PIN: prints as ``<Pin>``, refuses pickling, and remembers whether the token refused it.
+
+    The verdict is shared between processes by ``marker``, a file that holds a
+    salt and the scrypt hash of the refused PIN; another PIN is not affected.
+    ``lock_path`` is the file that processes lock while they log in.
+    """
+
+    __slots__ = ("_value", "lock_path", "marker", "origin")
+
+    def __init__(self, value: str, *, origin: str, marker: Path, lock_path: Path) -> None:
+        self._value = value
+        self.origin = origin
+        self.marker = marker
+        self.lock_path = lock_path
+
+    def __repr__(self) -> str:
+        return "<Pin>"
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError("a PIN is not pickled")
+
+    def reveal(self) -> bytes:
+        """Return the PIN for the one call that needs it."""
+        return self._value.encode()
+
+    def was_refused(self) -> bool:
+        """Return whether a token refused this very PIN before."""
+        try:
+            salt, digest = (bytes.fromhex(part) for part in self.marker.read_text().split())
+        except FileNotFoundError:
+            return False
+        except (ValueError, PermissionError):
+            return True  # damaged, or another user's: a human must look before anyone tries a PIN
+        return secrets.compare_digest(digest, self._digest(salt))
+
+    def mark_refused(self) -> None:
+        """Keep every other process from trying this PIN, until it changes or the marker is removed.
+
+        Raises:
+            OSError: the folder cannot be written; the verdict then holds in this process only.
+        """
+        salt = secrets.token_bytes(_SALT_BYTES)
+        text = f"{salt.hex()} {self._digest(salt).hex()}\n"
+        self.marker.parent.mkdir(mode=0o700, exist_ok=True)
+        descriptor = os.open(self.marker, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, 0o600)
+        with os.fdopen(descriptor, "w") as marker:
+            marker.write(text)
+
+    def forget_refused(self) -> None:
+        """Remove the marker of an earlier PIN, once the token accepted this one."""
+        with contextlib.suppress(OSError):  # one that stays does not bar this PIN
+            self.marker.unlink(missing_ok=True)
+
+    def _digest(self, salt: bytes) -> bytes:
+        return hashlib.scrypt(self.reveal(), salt=salt, n=_SCRYPT_COST, r=8, p=1)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MemberConfig:
+    """One token: the module that reaches it, how to tell it apart, its PIN; weight 0 makes a standby."""
+
+    name: str
+    module: Path
+    token_label: str | None
+    token_serial: str | None
+    pin: Pin
+    weight: int = 1
+
+    @property
+    def wanted(self) -> str:
+        """How the token is told apart, for messages."""
+        return f"serial {self.token_serial}" if self.token_serial else f"label {self.token_label}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HSMConfig:
+    """A group of members that hold the same MKEKs, and what one process may use of each.
+
+    ``pool_size`` sessions without PIN, ``wait_s`` for one of them, ``cache_max_keys`` pKEK handles.
+    """
+
+    members: tuple[MemberConfig, ...]
+    profile: Profile
+    pool_size: int = 8
+    wait_s: float = 2.0
+    cache_max_keys: int = 2000
+
+
+def load_config(path: Path, *, pool_size: int, wait_s: float, cache_max_keys: int) -> HSMConfig:
+    """Return the configuration that a TOML file describes, PINs read.
+
+    ::
+
+        profile = "softhsm"            # or "generic"; a field of Profile here overrides it
+
+        [[members]]
+        name = "a"
+        module = "/usr/lib/softhsm/libsofthsm2.so"
+        token_label = "keepsite"       # or token_serial
+        pin_file = "pin"               # relative to this file; or pin_env = "NAME"
+
+    Raises:
+        ConfigInvalid: names the file, the entry and what is accepted.
+    """
+    top = _Table(_parse(path), path, "")
+    profile = _profile(top)
+    tables = top.take("members", list, "one or more [[members]] tables")
+    top.refuse_rest()
+    if not tables:
+        top.refuse("members", "one or more [[members]] tables")
+    members = tuple(_member(_Table(table, path, f"members[{n}].")) for n, table in enumerate(tables))
+    for field in ("name", "token_label", "token_serial"):
+        _refuse_twins(path, field, members)
+    return HSMConfig(
+        members=members, profile=profile, pool_size=pool_size, wait_s=wait_s, cache_max_keys=cache_max_keys
+    )
+
+
+def _parse(path: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ConfigInvalid(f"{path}: cannot be read ({error.strerror}); a TOML file is expected") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ConfigInvalid(f"{path}: not valid TOML ({error})") from error
+
+
+class _Table:
+    """A TOML table that is emptied entry by entry; what is left over at the end is refused."""
+
+    def __init__(self, entries: object, path: Path, where: str) -> None:
+        self.path, self.where = path, where
+        if not isinstance(entries, dict):
+            raise ConfigInvalid(f"{path}: {where.rstrip('.')}: accepted is a table")
+        self._entries = dict(entries)
+
+    def take(self, name: str, kind: type, accepted: str, default: Any = ...) -> Any:  # Any: as TOML has it
+        value = self._entries.pop(name, default)
+        if value is default and default is not ...:
+            return default
+        if not isinstance(value, kind) or (isinstance(value, bool) and kind is not bool):
+            self.refuse(name, accepted)
+        return value
+
+    def refuse(self, name: str, accepted: str) -> NoReturn:
+        raise ConfigInvalid(f"{self.path}: {self.where}{name}: accepted is {accepted}")
+
+    def refuse_rest(self) -> None:
+        for name in self._entries:
+            raise ConfigInvalid(f"{self.path}: {self.where}{name}: no such entry; remove it or mend its name")
+
+
+def _profile(top: _Table) -> Profile:
+    names = ", ".join(f'"{name}"' for name in PROFILES)
+    base = PROFILES.get(top.take("profile", str, f"one of {names}"))
+    if base is None:
+        top.refuse("profile", f"one of {names}")
+    numbers = "a list of mechanism numbers, such as [0x1080, 0x1087, 0x2109]"
+    required = top.take("required_mechanisms", list, numbers, None)
+    if required is not None and not all(type(number) is int for number in required):
+        top.refuse("required_mechanisms", numbers)
+    wrap = top.take("wrap_mechanism", int, "a mechanism number, such as 0x2109", base.wrap_mechanism)
+    if required is None:
+        required = [wrap if number == base.wrap_mechanism else number for number in base.required_mechanisms]
+    limit = top.take("max_single_part_bytes", int, "a size in bytes, above 0", base.max_single_part_bytes)
+    if limit < 1:
+        top.refuse("max_single_part_bytes", "a size in bytes, above 0")
+    return replace(
+        base,
+        wrap_mechanism=wrap,
+        required_mechanisms=tuple(required),
+        max_single_part_bytes=limit,
+        **{
+            name: top.take(name, bool, "true or false", getattr(base, name))
+            for name in ("unwrap_needs_value_len", "read_write_sessions")
+        },
+    )
+
+
+def _member(table: _Table) -> MemberConfig:
+    name = table.take("name", str, "a short name")
+    if not name.isidentifier() and not name.replace("-", "").isalnum():
+        table.refuse("name", "a short name of letters, digits and hyphens")
+    module = Path(table.take("module", str, "the path of a PKCS#11 module"))
+    label = table.take("token_label", str, "the token's label", None)
+    serial = table.take("token_serial", str, "the token's serial number", None)
+    if (label is None) == (serial is None):
+        table.refuse("token_label", "a label here, or else token_serial, one of the two")
+    weight = table.take("weight", int, "0 for a standby, or more", 1)
+    if weight < 0:
+        table.refuse("weight", "0 for a standby, or more")
+    pin = _pin(table, name)
+    table.refuse_rest()
+    return MemberConfig(
+        name=name, module=module, token_label=label, token_serial=serial, pin=pin, weight=weight
+    )
+
+
+def pin_path(config_path: Path, pin_file: str) -> Path:
+    """Return where a ``pin_file`` entry points: relative names start at the configuration's folder."""
+    return config_path.parent / pin_file
+
+
+def _pin(table: _Table, member: str) -> Pin:
+    file = table.take("pin_file", str, "the path of a file that holds the PIN", None)
+    variable = table.take("pin_env", str, "the name of a variable that holds the PIN", None)
+    if (file is None) == (variable is None):
+        table.refuse(
+            "pin_file", "a file here, or else pin_env, one of the two; a PIN never stands in this file"
+        )
+    if file is not None:
+        where = pin_path(table.path, file)
+        origin, value = f"pin_file {where}", _pin_from(where, table)
+    else:
+        where = table.path
+        origin, value = f"pin_env {variable}", os.environ.get(variable, "")
+    if not value:
+        table.refuse("pin_file" if file else "pin_env", f"a PIN, but {origin} is empty")
+    return Pin(value, origin=origin, marker=_marker(where, member), lock_path=where)
+
+
+def _marker(beside: Path, member: str) -> Path:
+    """Return where a refused PIN is noted: beside its file, or in a temporary folder if it must."""
+    folder, name = beside.parent, f"login-refused-{member}"
+    if os.access(folder, os.W_OK):
+        return folder / name
+    place = hashlib.sha256(os.fsencode(beside.resolve())).hexdigest()[:16]
+    return Path(tempfile.gettempdir()) / f"keepsite-{os.getuid()}" / f"{name}-{place}"
+
+
+def _pin_from(path: Path, table: _Table) -> str:
+    try:
+        return path.read_text(encoding="utf-8").rstrip("\r\n")
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigInvalid(
+            f"{table.path}: {table.where}pin_file: {path} cannot be read ({error}); "
+            "accepted is a file that holds the PIN, readable by this user alone"
+        ) from error
+
+
+def _refuse_twins(path: Path, field: str, members: tuple[MemberConfig, ...]) -> None:
+    """Two members of one name would share logs; of one token in one module, sessions and login."""
+    seen = set()
+    for member in members:
+        value = getattr(member, field)
+        key = value if field == "name" else (member.module, value)
+        if value is not None and key in seen:
+            raise ConfigInvalid(f"{path}: members: two have the {field} {value!r}; each must be its own")
+        seen.add(key)

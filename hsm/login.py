@@ -1,0 +1,60 @@
+"""Logging in: one attempt per PIN, shared between processes, because wrong PINs lock or erase a token."""
+
+import fcntl
+import logging
+from pathlib import Path
+from typing import BinaryIO, NoReturn
+
+from hsm.config import MemberConfig
+from hsm.errors import ConfigInvalid, LoginRefused
+from hsm.faults import CKR_OK, CKR_USER_ALREADY_LOGGED_IN, CallFailed, Kind
+from hsm.native import Native
+
+logger = logging.getLogger(__name__)
+
+
+def log_in(native: Native, session: int, config: MemberConfig) -> None:
+    """Log in once, one process after the other, unless this PIN was refused before.
+
+    Raises:
+        LoginRefused: the token refused the PIN, now or before; nobody tries it again.
+        CallFailed: the token did not get as far as judging it.
+    """
+    pin = config.pin
+    with _opened(pin.lock_path) as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if pin.was_refused():
+            raise LoginRefused(
+                f"{config.name}: the PIN of {pin.origin} was refused before and is not tried again; "
+                f"correct it, or remove {pin.marker} once the token accepts it"
+            )
+        rv = native.login(session, pin.reveal())
+        if rv in {CKR_OK, CKR_USER_ALREADY_LOGGED_IN}:
+            pin.forget_refused()
+            return
+        failed = CallFailed(rv, "C_Login")
+        if failed.kind is not Kind.CREDENTIALS:
+            raise failed
+        _refuse(config, failed)
+
+
+def _refuse(config: MemberConfig, failed: CallFailed) -> NoReturn:
+    pin = config.pin
+    try:
+        pin.mark_refused()
+        told = f"correct it, or remove {pin.marker} once the token accepts it, and restart"
+    except OSError as error:
+        logger.critical("%s: %s cannot be written (%s)", config.name, pin.marker, error.strerror)
+        told = f"{pin.marker} cannot be written: stop every other process, they would try it too"
+    raise LoginRefused(
+        f"{config.name}: the token refused the PIN of {pin.origin} ({failed}); {told}"
+    ) from failed
+
+
+def _opened(path: Path) -> BinaryIO:
+    try:
+        return path.open("rb")
+    except OSError as error:
+        raise ConfigInvalid(
+            f"{path}: cannot be opened ({error.strerror}); logins wait in line there"
+        ) from error

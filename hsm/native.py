@@ -1,0 +1,266 @@
+"""The calls made per request, straight to the module: the only file that knows C structures.
+
+python-pkcs11 asks for every length first (3 calls where 2 do) and hides the
+return code.  Here every buffer is sized by us, wrap, unwrap, generate and
+destroy are one call each, encrypt and decrypt two.  Each call builds its own
+mechanism, so any number of threads may be inside; ctypes releases the GIL.
+
+Source: PKCS#11 v2.40 base specification, CK_FUNCTION_LIST and section 5.
+"""
+
+import ctypes
+from ctypes import POINTER, Structure, addressof, byref, c_char, c_char_p, c_ubyte, c_ulong, c_void_p
+from pathlib import Path
+from typing import Any, Final
+
+from hsm.faults import CKR_OK, ODD_LENGTH, CallFailed
+from hsm.keys import AES_256_BYTES, GCM_TAG_BYTES
+
+CKM_AES_KEY_GEN = 0x1080
+CKM_AES_GCM = 0x1087
+_CKF_OS_LOCKING_OK = 2
+_CKU_USER = 1
+_CKO_SECRET_KEY = 4
+_CKK_AES = 0x1F
+_FUNCTION_COUNT = 68
+_WRAPPED_CAPACITY_BYTES = 64  # a wrapped 32-byte key takes 40 (KW, KWP) or 48 (CBC-PAD)
+_SMALLEST_BUFFER_BYTES = 64
+
+
+class _FunctionList(Structure):
+    _fields_ = (("version", c_ubyte * 2), ("functions", c_void_p * _FUNCTION_COUNT))
+
+
+class _InitializeArgs(Structure):
+    _fields_ = (("mutex_functions", c_void_p * 4), ("flags", c_ulong), ("reserved", c_void_p))
+
+
+class _SessionInfo(Structure):
+    _fields_ = (("slot", c_ulong), ("state", c_ulong), ("flags", c_ulong), ("device_error", c_ulong))
+
+
+class _Mechanism(Structure):
+    _fields_ = (("type", c_ulong), ("parameter", c_void_p), ("parameter_length", c_ulong))
+
+
+class _GCMParams(Structure):
+    _fields_ = (
+        ("iv", c_char_p),
+        ("iv_length", c_ulong),
+        ("iv_bits", c_ulong),
+        ("aad", c_char_p),
+        ("aad_length", c_ulong),
+        ("tag_bits", c_ulong),
+    )
+
+
+class _Attribute(Structure):
+    _fields_ = (("type", c_ulong), ("value", c_char_p), ("value_length", c_ulong))
+
+
+_GCM_PARAMS_BYTES = ctypes.sizeof(_GCMParams)
+_GCM_TAG_BITS = GCM_TAG_BYTES * 8
+
+# Index in the function list and C argument types of what we call.
+_SIGNATURES: Final[dict[str, tuple[int, tuple[Any, ...]]]] = {  # Any: ctypes' types have no common name
+    "C_Initialize": (0, (c_void_p,)),
+    "C_Finalize": (1, (c_void_p,)),
+    "C_CloseSession": (13, (c_ulong,)),
+    "C_CloseAllSessions": (14, (c_ulong,)),
+    "C_GetSessionInfo": (15, (c_ulong, c_void_p)),
+    "C_Login": (18, (c_ulong, c_ulong, c_char_p, c_ulong)),
+    "C_DestroyObject": (22, (c_ulong, c_ulong)),
+    "C_EncryptInit": (29, (c_ulong, c_void_p, c_ulong)),
+    "C_Encrypt": (30, (c_ulong, c_char_p, c_ulong, c_void_p, c_void_p)),
+    "C_DecryptInit": (33, (c_ulong, c_void_p, c_ulong)),
+    "C_Decrypt": (34, (c_ulong, c_char_p, c_ulong, c_void_p, c_void_p)),
+    "C_GenerateKey": (58, (c_ulong, c_void_p, c_void_p, c_ulong, c_void_p)),
+    "C_WrapKey": (60, (c_ulong, c_void_p, c_ulong, c_ulong, c_void_p, c_void_p)),
+    "C_UnwrapKey": (61, (c_ulong, c_void_p, c_ulong, c_char_p, c_ulong, c_void_p, c_ulong, c_void_p)),
+    "C_GenerateRandom": (64, (c_ulong, c_void_p, c_ulong)),
+}
+
+# Attribute numbers, with the packed values that we give them.
+_NO, _YES = b"\x00", b"\x01"
+_TOKEN, _PRIVATE, _SENSITIVE, _EXTRACTABLE = 0x001, 0x002, 0x103, 0x162
+_ENCRYPT, _DECRYPT, _WRAP, _UNWRAP, _SIGN, _VERIFY = 0x104, 0x105, 0x106, 0x107, 0x108, 0x10A
+_CLASS = (0x000, _CKO_SECRET_KEY.to_bytes(8, "little"))
+_KEY_TYPE = (0x100, _CKK_AES.to_bytes(8, "little"))
+_VALUE_LEN = (0x161, AES_256_BYTES.to_bytes(8, "little"))
+
+_AT_BIRTH = (  # lives only until it is wrapped
+    *(
+        _CLASS,
+        _KEY_TYPE,
+        _VALUE_LEN,
+        (_TOKEN, _NO),
+        (_PRIVATE, _YES),
+        (_SENSITIVE, _YES),
+        (_EXTRACTABLE, _YES),
+    ),
+    *((_ENCRYPT, _NO), (_DECRYPT, _NO), (_WRAP, _NO), (_UNWRAP, _NO), (_SIGN, _NO), (_VERIFY, _NO)),
+)
+_IN_USE = (
+    *(_CLASS, _KEY_TYPE, (_TOKEN, _NO), (_PRIVATE, _YES), (_SENSITIVE, _YES), (_EXTRACTABLE, _NO)),
+    *((_ENCRYPT, _YES), (_DECRYPT, _YES), (_WRAP, _NO), (_UNWRAP, _NO), (_SIGN, _NO), (_VERIFY, _NO)),
+)
+
+
+class _Template:
+    """A CK_ATTRIBUTE array that modules only read, and may therefore share between threads."""
+
+    def __init__(self, attributes: tuple[tuple[int, bytes], ...]) -> None:
+        rows = [_Attribute(kind, value, len(value)) for kind, value in attributes]
+        self.array = (_Attribute * len(rows))(*rows)
+        self.count = len(attributes)
+
+
+# ctypes builds a type per array length and forgets it again, which costs more
+# than the call: keep the powers of two.
+_BUFFER_TYPES = {1 << n: c_char * (1 << n) for n in range(6, 25)}
+
+
+def _buffer(size_bytes: int) -> tuple[Any, int]:  # Any: an array type per size
+    """Return a buffer for ``size_bytes``, never empty (NULL would ask for the length), and its room."""
+    capacity = max(_SMALLEST_BUFFER_BYTES, 1 << (size_bytes - 1).bit_length())
+    return (_BUFFER_TYPES.get(capacity) or c_char * capacity)(), capacity
+
+
+class Native:
+    """One module's functions, numbers in and bytes out; every answer but CKR_OK raises ``CallFailed``."""
+
+    def __init__(self, module: Path) -> None:
+        self._library = ctypes.CDLL(str(module))  # kept: the module must never be unloaded
+        get_list = self._library.C_GetFunctionList
+        get_list.argtypes, get_list.restype = (c_void_p,), c_ulong
+        table = POINTER(_FunctionList)()
+        _check(get_list(byref(table)), "C_GetFunctionList")
+        bound = {
+            name: ctypes.CFUNCTYPE(c_ulong, *arguments)(table.contents.functions[index])
+            for name, (index, arguments) in _SIGNATURES.items()
+        }
+        self._functions = bound
+        self._encrypt_init, self._encrypt = bound["C_EncryptInit"], bound["C_Encrypt"]
+        self._decrypt_init, self._decrypt = bound["C_DecryptInit"], bound["C_Decrypt"]
+        self._birth = _Template(_AT_BIRTH)
+        self._in_use = {False: _Template(_IN_USE), True: _Template((*_IN_USE, _VALUE_LEN))}
+
+    def initialize(self) -> int:
+        """Initialise the module for threads that the operating system locks; returns the code as it came."""
+        args = _InitializeArgs(flags=_CKF_OS_LOCKING_OK)
+        return int(self._functions["C_Initialize"](byref(args)))
+
+    def finalize(self) -> int:
+        """Finalise the module; no call may be in flight.  Returns the code as it came."""
+        return int(self._functions["C_Finalize"](None))
+
+    def login(self, session: int, pin: bytes) -> int:
+        """Log the whole process in; returns the code as it came, since each one means something else."""
+        return int(self._functions["C_Login"](session, _CKU_USER, pin, len(pin)))
+
+    def close_session(self, session: int) -> int:
+        """Close a session and the objects made in it; returns the code as it came."""
+        return int(self._functions["C_CloseSession"](session))
+
+    def close_all_sessions(self, slot: int) -> int:
+        """Close every session that this process has on a slot; returns the code as it came."""
+        return int(self._functions["C_CloseAllSessions"](slot))
+
+    def has_session(self, session: int) -> bool:
+        """Return whether the token still knows the session; 1 call."""
+        return int(self._functions["C_GetSessionInfo"](session, byref(_SessionInfo()))) == CKR_OK
+
+    def encrypt(self, session: int, key: int, iv: bytes, aad: bytes, plaintext: bytes) -> bytes:
+        """Return the ciphertext followed by the 16-byte tag, AES-GCM; 2 calls.
+
+        After any failure the session may still be inside the operation: close it.
+        """
+        size = len(plaintext)
+        params = _GCMParams(iv, len(iv), len(iv) * 8, aad or None, len(aad), _GCM_TAG_BITS)
+        mechanism = _Mechanism(CKM_AES_GCM, addressof(params), _GCM_PARAMS_BYTES)
+        rv = self._encrypt_init(session, byref(mechanism), key)
+        if rv:
+            raise CallFailed(rv, "C_EncryptInit")
+        out, capacity = _buffer(size + GCM_TAG_BYTES)
+        length = c_ulong(capacity)
+        rv = self._encrypt(session, plaintext, size, out, byref(length))
+        if rv:
+            raise CallFailed(rv, "C_Encrypt")
+        if length.value != size + GCM_TAG_BYTES:
+            raise CallFailed(ODD_LENGTH, "C_Encrypt")
+        return ctypes.string_at(out, length.value)
+
+    def decrypt(self, session: int, key: int, iv: bytes, aad: bytes, ciphertext: bytes) -> bytes:
+        """Return the plaintext of a ciphertext followed by its 16-byte tag, AES-GCM; 2 calls.
+
+        After any failure the session may still be inside the operation: close it.
+        """
+        size = len(ciphertext)
+        params = _GCMParams(iv, len(iv), len(iv) * 8, aad or None, len(aad), _GCM_TAG_BITS)
+        mechanism = _Mechanism(CKM_AES_GCM, addressof(params), _GCM_PARAMS_BYTES)
+        rv = self._decrypt_init(session, byref(mechanism), key)
+        if rv:
+            raise CallFailed(rv, "C_DecryptInit")
+        out, capacity = _buffer(size)
+        length = c_ulong(capacity)
+        rv = self._decrypt(session, ciphertext, size, out, byref(length))
+        if rv:
+            raise CallFailed(rv, "C_Decrypt")
+        if length.value != size - GCM_TAG_BYTES:
+            raise CallFailed(ODD_LENGTH, "C_Decrypt")
+        return ctypes.string_at(out, length.value)
+
+    def generate(self, session: int, *, usable: bool = False) -> int:
+        """Return the handle of a new AES-256 session object; 1 call.
+
+        It can be wrapped and nothing else, or encrypt and decrypt and nothing else if ``usable``.
+        """
+        template = self._in_use[True] if usable else self._birth
+        mechanism, handle = _Mechanism(CKM_AES_KEY_GEN, None, 0), c_ulong()
+        rv = self._functions["C_GenerateKey"](
+            session, byref(mechanism), template.array, template.count, byref(handle)
+        )
+        _check(rv, "C_GenerateKey")
+        return handle.value
+
+    def wrap(self, session: int, mechanism_type: int, mkek: int, key: int) -> bytes:
+        """Return ``key`` wrapped under ``mkek``; 1 call, 40 bytes by AES key wrap (RFC 3394)."""
+        mechanism = _Mechanism(mechanism_type, None, 0)
+        out, _ = _buffer(_WRAPPED_CAPACITY_BYTES)
+        length = c_ulong(_WRAPPED_CAPACITY_BYTES)
+        rv = self._functions["C_WrapKey"](session, byref(mechanism), mkek, key, out, byref(length))
+        _check(rv, "C_WrapKey")
+        if not AES_256_BYTES < length.value <= _WRAPPED_CAPACITY_BYTES:
+            raise CallFailed(ODD_LENGTH, "C_WrapKey")
+        return ctypes.string_at(out, length.value)
+
+    def unwrap(
+        self, session: int, mechanism_type: int, mkek: int, wrapped: bytes, *, tell_length: bool
+    ) -> int:
+        """Return the handle of an unwrapped session object, which only encrypts and decrypts; 1 call.
+
+        It cannot be extracted and lives until ``session`` closes.
+        """
+        template = self._in_use[tell_length]
+        mechanism, handle = _Mechanism(mechanism_type, None, 0), c_ulong()
+        rv = self._functions["C_UnwrapKey"](
+            *(session, byref(mechanism), mkek, wrapped, len(wrapped)),
+            *(template.array, template.count, byref(handle)),
+        )
+        _check(rv, "C_UnwrapKey")
+        return handle.value
+
+    def destroy(self, session: int, handle: int) -> None:
+        """Destroy an object; 1 call."""
+        _check(self._functions["C_DestroyObject"](session, handle), "C_DestroyObject")
+
+    def random(self, session: int, length_bytes: int) -> bytes:
+        """Return random bytes made by the token; 1 call."""
+        out, _ = _buffer(length_bytes)
+        _check(self._functions["C_GenerateRandom"](session, out, length_bytes), "C_GenerateRandom")
+        return ctypes.string_at(out, length_bytes)
+
+
+def _check(rv: int, function: str) -> None:
+    if rv != CKR_OK:
+        raise CallFailed(rv, function)

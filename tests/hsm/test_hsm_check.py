@@ -1,0 +1,54 @@
+import pytest
+from django.core.management import CommandError, call_command
+
+
+@pytest.fixture
+def configured(settings, token, shim):
+    settings.HSM_CONFIG = str(token.config_file(shim.module))
+    return token
+
+
+class TestHsmCheck:
+    def test_prints_token_mechanisms_and_mkeks(self, configured, hsm, mkek, capsys):
+        call_command("hsm_check")
+
+        out = capsys.readouterr().out
+        assert "up" in out
+        assert configured.label in out
+        assert "AES_KEY_WRAP (0x2109)" in out
+        assert f"id {mkek.mkek_id.hex()}  kcv {mkek.kcv.hex()}" in out
+
+    def test_a_token_without_an_mkek_says_how_to_make_one(self, configured, capsys):
+        call_command("hsm_check")
+
+        assert "mkek_generate" in capsys.readouterr().out
+
+    @pytest.mark.parametrize(
+        ("spoil", "message"),
+        [
+            (lambda token, shim: token.pin_file.write_text("9"), "LoginRefused: .*remove .*login-refused-a"),
+            (lambda token, shim: shim.answer(0x30), "MemberUnavailable"),
+            (lambda token, shim: token.config_file("/nowhere.so"), "ConfigInvalid: /nowhere.so"),
+        ],
+        ids=["wrong PIN", "token away", "no module"],
+    )
+    def test_what_is_wrong_ends_it_with_a_reason(self, configured, shim, capsys, spoil, message):
+        spoil(configured, shim)
+
+        with pytest.raises(CommandError, match=message):
+            call_command("hsm_check")
+        shim.clear()
+
+    def test_a_wrong_pin_is_tried_once_over_two_runs(self, configured, shim, capsys):
+        configured.pin_file.write_text("9999")
+        for _ in range(2):
+            with pytest.raises(CommandError):
+                call_command("hsm_check")
+
+        assert shim.calls()["C_Login"] == 1
+
+    def test_an_unset_configuration_is_named(self, settings):
+        settings.HSM_CONFIG = ""
+
+        with pytest.raises(CommandError, match="KEEPSITE_HSM_CONFIG"):
+            call_command("hsm_check")

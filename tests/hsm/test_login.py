@@ -1,0 +1,63 @@
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from hsm.errors import ConfigInvalid
+
+CHECKOUT = Path(__file__).resolve().parents[2]
+PROGRAM = """
+import sys
+from pathlib import Path
+from hsm.client import HSM
+from hsm.config import load_config
+from hsm.errors import LoginRefused
+hsm = HSM(load_config(Path(sys.argv[1]), pool_size=2, wait_s=2, cache_max_keys=5))
+sys.stdin.readline()
+try:
+    hsm.start()
+except LoginRefused:
+    sys.exit(3)
+"""
+
+
+def start(token, shim):
+    return subprocess.Popen(
+        [sys.executable, "-c", PROGRAM, str(token.config_file(shim.module))],
+        cwd=CHECKOUT,
+        env=os.environ,
+        stdin=subprocess.PIPE,
+    )
+
+
+class TestLogIn:
+    def test_five_processes_at_once_try_a_wrong_pin_once_in_all(self, token, shim):
+        token.pin_file.write_text("9999")
+        processes = [start(token, shim) for _ in range(5)]
+
+        for process in processes:
+            process.stdin.write(b"go\n")
+            process.stdin.close()
+
+        assert [process.wait(30) for process in processes] == [3] * 5
+        assert shim.calls()["C_Login"] == 1
+
+    def test_a_marker_that_cannot_be_read_counts_as_a_refusal(self, make_hsm, shim, token, monkeypatch):
+        def refuse(*_, **__):
+            raise PermissionError
+
+        hsm = make_hsm()
+        monkeypatch.setattr(Path, "read_text", refuse)
+
+        with pytest.raises(Exception, match="refused before"):
+            hsm.start()
+        assert "C_Login" not in shim.calls()
+
+    def test_a_pin_file_that_is_gone_by_then_is_named(self, make_hsm, token):
+        hsm = make_hsm()
+        token.pin_file.unlink()
+
+        with pytest.raises(ConfigInvalid, match="pin"):
+            hsm.start()

@@ -1,0 +1,131 @@
+/* A PKCS#11 module that stands between a client and a real module: it counts, delays, fails and holds calls.
+ *
+ * The 2.40 function list is a version (2 bytes, padded to a pointer) and 68 function pointers.  Each function
+ * takes at most 8 word-sized arguments, so one trampoline body serves all of them: on x86-64 and AArch64 Linux
+ * handing 8 words to a function that reads fewer is harmless.
+ *
+ * Read from the environment at the first C_GetFunctionList; a copy of this file under another name is another
+ * instance:
+ *   P11SHIM_TARGET  the real module
+ *   P11SHIM_STATE   a file, mapped into memory here and in the test: struct state below
+ *
+ * Build: gcc -O2 -fPIC -shared -o p11shim.so p11shim.c -ldl
+ */
+#define _GNU_SOURCE
+#include <dlfcn.h>
+#include <fcntl.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#define FUNCTIONS 68
+#define GENERAL_ERROR 5
+
+typedef unsigned long word;
+typedef word (*function)(word, word, word, word, word, word, word, word);
+
+struct list {
+    unsigned char major, minor;
+    function functions[FUNCTIONS];
+};
+
+/* What the test writes takes effect on the next call. */
+struct state {
+    uint64_t delay_us;          /* added to each call */
+    uint64_t answer;            /* CK_RV to give instead of calling, 0 for none */
+    uint64_t hold;              /* 1: calls wait until it is 0 */
+    uint64_t only;              /* index + 1 of the one function that the above apply to, 0 for all */
+    uint64_t times;             /* how often to give `answer`, 0 for always; it counts down */
+    uint64_t skip;              /* calls to let pass before `answer` applies; it counts down */
+    uint64_t held;              /* calls waiting now */
+    uint64_t random_answers;    /* n > 0: every n-th call, by a generator of our own, is answered `answer` */
+    uint64_t calls[FUNCTIONS];  /* calls per function */
+};
+
+static struct list *real, mine;
+static struct state *state;
+
+static struct state *map_state(void) {
+    const char *path = getenv("P11SHIM_STATE");
+    int file = path ? open(path, O_RDWR | O_CREAT, 0600) : -1;
+    if (file < 0 || ftruncate(file, sizeof *state) != 0)
+        return NULL;
+    void *mapped = mmap(NULL, sizeof *state, PROT_READ | PROT_WRITE, MAP_SHARED, file, 0);
+    close(file);
+    return mapped == MAP_FAILED ? NULL : mapped;
+}
+
+/* Take one from a counter that several threads share; whether there was one to take. */
+static int take(uint64_t *counter) {
+    uint64_t seen = __atomic_load_n(counter, __ATOMIC_SEQ_CST);
+    while (seen)
+        if (__atomic_compare_exchange_n(counter, &seen, seen - 1, 0, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST))
+            return 1;
+    return 0;
+}
+
+static word before(int index) {
+    volatile struct state *now = state;
+    __atomic_fetch_add(&state->calls[index], 1, __ATOMIC_SEQ_CST);
+    if (now->only && now->only != (uint64_t)index + 1)
+        return 0;
+    if (now->delay_us)
+        usleep(now->delay_us);
+    if (now->hold) {
+        __atomic_fetch_add(&state->held, 1, __ATOMIC_SEQ_CST);
+        while (now->hold)
+            usleep(500);
+        __atomic_fetch_sub(&state->held, 1, __ATOMIC_SEQ_CST);
+    }
+    if (!now->answer || take(&state->skip))
+        return 0;
+    if (now->random_answers) {
+        static __thread uint32_t seed = 0x9e3779b9;
+        seed = seed * 1664525 + 1013904223;
+        return (seed >> 8) % now->random_answers ? 0 : now->answer;
+    }
+    word answer = now->answer;
+    if (now->times) {
+        if (now->times == 1)
+            now->answer = 0;
+        take(&state->times);
+    }
+    return answer;
+}
+
+#define TRAMPOLINE(i)                                                                   \
+    static word call##i(word a, word b, word c, word d, word e, word f, word g, word h) { \
+        word answer = before(i);                                                        \
+        return answer ? answer : real->functions[i](a, b, c, d, e, f, g, h);            \
+    }
+#define PUT(i) mine.functions[i] = call##i;
+#define EACH(X) /* every index but 3, C_GetFunctionList */                                          \
+    X(0) X(1) X(2) X(4) X(5) X(6) X(7) X(8) X(9) X(10) X(11) X(12) X(13) X(14) X(15) X(16) X(17)   \
+    X(18) X(19) X(20) X(21) X(22) X(23) X(24) X(25) X(26) X(27) X(28) X(29) X(30) X(31) X(32)      \
+    X(33) X(34) X(35) X(36) X(37) X(38) X(39) X(40) X(41) X(42) X(43) X(44) X(45) X(46) X(47)      \
+    X(48) X(49) X(50) X(51) X(52) X(53) X(54) X(55) X(56) X(57) X(58) X(59) X(60) X(61) X(62)      \
+    X(63) X(64) X(65) X(66) X(67)
+EACH(TRAMPOLINE)
+
+word C_GetFunctionList(struct list **out) {
+    if (!real) {
+        void *target = dlopen(getenv("P11SHIM_TARGET"), RTLD_NOW | RTLD_LOCAL);
+        word (*get)(struct list **) = target ? (word(*)(struct list **))dlsym(target, "C_GetFunctionList") : NULL;
+        state = map_state();
+        if (!get || !state) {
+            fprintf(stderr, "p11shim: %s\n", get ? "P11SHIM_STATE cannot be mapped" : dlerror());
+            return GENERAL_ERROR;
+        }
+        word answer = get(&real);
+        if (answer)
+            return answer;
+        mine.major = 2;
+        mine.minor = 40;
+        EACH(PUT)
+        mine.functions[3] = (function)(void *)C_GetFunctionList;
+    }
+    *out = &mine;
+    return 0;
+}

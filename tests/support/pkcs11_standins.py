@@ -1,0 +1,204 @@
+"""Tokens for tests: SoftHSM in a folder, a shim that counts and fails calls, a network HSM to kill."""
+
+import hashlib
+import mmap
+import os
+import shutil
+import signal
+import struct
+import subprocess
+import tempfile
+from contextlib import contextmanager
+from pathlib import Path
+
+from tests.support.servers.ports import free_ports
+
+HERE = Path(__file__).parent
+SOFTHSM = Path("/usr/lib/softhsm/libsofthsm2.so")
+PIN = "1234"
+MODULE = ("p11shim.c", ["-fPIC", "-shared", "-ldl"])
+CLIENT = ("nethsm.c", ["-fPIC", "-shared", "-DCLIENT", "-lpthread"])
+SERVER = ("nethsm.c", ["-ldl", "-lpthread"])
+
+# Index in the function list of PKCS#11 2.40.
+INDEX = {
+    "C_Initialize": 0,
+    "C_Finalize": 1,
+    "C_GetTokenInfo": 6,
+    "C_GetMechanismList": 7,
+    "C_OpenSession": 12,
+    "C_CloseSession": 13,
+    "C_CloseAllSessions": 14,
+    "C_GetSessionInfo": 15,
+    "C_Login": 18,
+    "C_DestroyObject": 22,
+    "C_GetAttributeValue": 24,
+    "C_FindObjectsInit": 26,
+    "C_FindObjects": 27,
+    "C_FindObjectsFinal": 28,
+    "C_EncryptInit": 29,
+    "C_Encrypt": 30,
+    "C_DecryptInit": 33,
+    "C_Decrypt": 34,
+    "C_GenerateKey": 58,
+    "C_WrapKey": 60,
+    "C_UnwrapKey": 61,
+    "C_GenerateRandom": 64,
+}
+NAME = {index: name for name, index in INDEX.items()}
+_WORDS = 8 + 68
+_DELAY, _ANSWER, _HOLD, _ONLY, _TIMES, _SKIP, _HELD, _RANDOM = range(8)
+
+
+def built(what):
+    """A program of ours, built once per version of its source."""
+    source, flags = HERE / what[0], what[1]
+    digest = hashlib.sha256(source.read_bytes() + repr(flags).encode()).hexdigest()[:16]
+    cache = Path(os.environ.get("XDG_CACHE_HOME", Path(tempfile.gettempdir()) / f"keepsite-{os.getuid()}"))
+    cache.mkdir(mode=0o700, parents=True, exist_ok=True)
+    target = cache / f"{source.stem}-{digest}"
+    if not target.exists():
+        fresh = target.with_suffix(f".{os.getpid()}")
+        subprocess.run(["gcc", "-O2", "-o", fresh, source, *flags], check=True)
+        fresh.rename(target)
+    return target
+
+
+class Token:
+    """A SoftHSM token in a folder of its own, with a copy of the module, since one file is one instance."""
+
+    def __init__(self, folder, label="keepsite"):
+        self.folder, self.label = Path(folder), label
+        self.folder.mkdir(parents=True, exist_ok=True)
+        (self.folder / "tokens").mkdir()
+        self.conf = self.folder / "softhsm2.conf"
+        self.conf.write_text(f"directories.tokendir = {self.folder}/tokens\nobjectstore.backend = file\n")
+        self.environment = {"SOFTHSM2_CONF": str(self.conf)}
+        self.module = self.folder / "softhsm.so"
+        shutil.copy(SOFTHSM, self.module)
+        self.pin_file = self.folder / "pin"
+        self.pin_file.write_text(f"{PIN}\n")
+        self.pin_file.chmod(0o600)
+        self.util("--init-token", "--free", "--label", label, "--pin", PIN, "--so-pin", "5678")
+
+    def util(self, *arguments):
+        subprocess.run(
+            ["softhsm2-util", *arguments],
+            env=os.environ | self.environment,
+            check=True,
+            capture_output=True,
+        )
+
+    def import_key(self, key, *, label, key_id):
+        file = self.folder / "imported"
+        file.write_bytes(key)
+        self.util(
+            *("--import", str(file), "--aes", "--token", self.label, "--label", label),
+            *("--id", key_id.hex(), "--pin", PIN),
+        )
+        file.unlink()
+
+    def config_file(self, module=None, extra=""):
+        file = self.folder / "hsm.toml"
+        file.write_text(
+            f'profile = "softhsm"\n{extra}\n[[members]]\nname = "a"\nmodule = "{module or self.module}"\n'
+            f'token_label = "{self.label}"\npin_file = "pin"\n'
+        )
+        return file
+
+
+class Shim:
+    """A handle on the shim's counters and controls, before a module of its own."""
+
+    def __init__(self, folder, target):
+        self.module = Path(folder) / "p11shim.so"
+        shutil.copy(built(MODULE), self.module)
+        state = Path(folder) / "p11shim.state"
+        state.write_bytes(bytes(_WORDS * 8))
+        self.environment = {"P11SHIM_TARGET": str(target), "P11SHIM_STATE": str(state)}
+        with state.open("r+b") as file:
+            self._map = mmap.mmap(file.fileno(), _WORDS * 8)
+
+    def _set(self, word, value):
+        struct.pack_into("<Q", self._map, word * 8, value)
+
+    def _get(self, word):
+        return struct.unpack_from("<Q", self._map, word * 8)[0]
+
+    def calls(self):
+        """Calls so far per function."""
+        counts = struct.unpack_from("<68Q", self._map, 64)
+        return {NAME.get(n, f"#{n}"): count for n, count in enumerate(counts) if count}
+
+    @contextmanager
+    def counting(self):
+        """A dict that holds the calls made in the block once it ends."""
+        before, seen = self.calls(), {}
+        yield seen
+        seen.update({k: n - before.get(k, 0) for k, n in self.calls().items() if n > before.get(k, 0)})
+
+    def answer(self, rv, only=None, *, times=0, skip=0, one_in=0):
+        """Answer `rv` instead of calling: `only` one function, `times` (0: always), after `skip` calls."""
+        self._set(_ANSWER, 0)
+        self._set(_ONLY, INDEX[only] + 1 if only else 0)
+        self._set(_TIMES, times)
+        self._set(_SKIP, skip)
+        self._set(_RANDOM, one_in)
+        self._set(_ANSWER, rv)
+
+    @contextmanager
+    def holding(self, only):
+        """Hold calls of one function until the block ends."""
+        self._set(_ONLY, INDEX[only] + 1)
+        self._set(_HOLD, 1)
+        try:
+            yield
+        finally:
+            self.clear()
+
+    @property
+    def held(self):
+        return self._get(_HELD)
+
+    def delay(self, microseconds):
+        self._set(_DELAY, microseconds)
+
+    def clear(self):
+        for word in (_ANSWER, _HOLD, _DELAY, _ONLY, _TIMES, _SKIP, _RANDOM):
+            self._set(word, 0)
+
+
+class NetworkHSM:
+    """An appliance: a server process before a token, and the client module that reaches it."""
+
+    def __init__(self, folder, token, *, timeout_ms=0, sticky=False):
+        self.port = free_ports(1)[0]
+        self.module = Path(folder) / "nethsm.so"
+        shutil.copy(built(CLIENT), self.module)
+        self.environment = {"P11NET_PORT": str(self.port), "P11NET_TIMEOUT_MS": str(timeout_ms)}
+        if sticky:
+            self.environment["P11NET_STICKY"] = "1"
+        self._token = token
+        self._process = None
+
+    def start(self):
+        self._process = subprocess.Popen(
+            [built(SERVER), str(self.port), self._token.module],
+            env=os.environ | self._token.environment,
+            stdout=subprocess.PIPE,
+        )
+        assert self._process.stdout.readline() == b"ready\n"
+        return self
+
+    def kill(self):
+        if self._process is not None:
+            self._process.kill()
+            self._process.wait()
+            self._process.stdout.close()
+            self._process = None
+
+    def stop(self):
+        self._process.send_signal(signal.SIGSTOP)
+
+    def go_on(self):
+        self._process.send_signal(signal.SIGCONT)
