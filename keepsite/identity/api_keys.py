@@ -15,6 +15,7 @@ from keepsite.errors import Conflict, InvalidInput, NotAuthenticated
 from keepsite.identity.models import APIKey
 from keepsite.identity.principal import PROJECT_ID_MAX_CHARS, Principal
 from keepsite.ids import new_id
+from keepsite.prepared import Prepared
 from keepsite.projects.services import ensure_project
 
 SECRET_BYTES = 32
@@ -86,7 +87,7 @@ def principal_of(auth_token: str) -> Principal:
     match = _FORM.fullmatch(auth_token)
     if match is None:
         raise NotAuthenticated
-    row = APIKey.objects.select_related("project").filter(id=str(uuid.UUID(match[1]))).first()
+    row = _BY_ID.first(id=str(uuid.UUID(match[1])))
     if (
         row is None
         or not hmac.compare_digest(row.sha256, _digest(match[2]))
@@ -94,6 +95,9 @@ def principal_of(auth_token: str) -> Principal:
     ):
         raise NotAuthenticated
     return row.principal
+
+
+_BY_ID = Prepared(lambda id: APIKey.objects.select_related("project").filter(id=id), texts=("id",))
 
 
 def _digest(secret: str) -> str:

@@ -1,15 +1,20 @@
 from django.db.models import QuerySet
 
 from keepsite.keyring.models import MKEK, ProjectKEK
+from keepsite.prepared import Prepared
 
 
 def active_pkek(external_project_id: str) -> ProjectKEK | None:
     """The generation that seals for this project, with its project and MKEK; one statement."""
-    return (
-        ProjectKEK.objects.select_related("project", "mkek")
-        .filter(project__external_id=external_project_id, active_marker=True)
-        .first()
-    )
+    return _ACTIVE_PKEK.first(external_project_id=external_project_id)
+
+
+_ACTIVE_PKEK = Prepared(
+    lambda external_project_id: ProjectKEK.objects.select_related("project", "mkek").filter(
+        project__external_id=external_project_id, active_marker=True
+    ),
+    texts=("external_project_id",),
+)
 
 
 def serving_mkeks() -> QuerySet[MKEK]:

@@ -23,6 +23,7 @@ from secrets_app.api.content import answer_type, payload_from_body, payload_type
 from secrets_app.api.filters import filtered
 from secrets_app.api.serializers.secrets import NewSecretSerializer, consumers_of, show_secret, show_secrets
 from secrets_app.choices import ContentType
+from secrets_app.lookups import LIVE_WITH_PAYLOAD, LIVE_WITH_PROJECT
 from secrets_app.models import Secret
 
 
@@ -153,10 +154,8 @@ def find_secret(secret_id: str, *, with_payload: bool = False) -> Secret:
     """
     if not is_id(secret_id):
         raise NotFound("Not Found. Provided secret id is invalid.")
-    secrets = Secret.objects.live(timezone.now())
-    secret: Secret | None = (
-        (secrets.with_payload() if with_payload else secrets.with_project()).filter(id=secret_id).first()
-    )
+    look_up = LIVE_WITH_PAYLOAD if with_payload else LIVE_WITH_PROJECT
+    secret = look_up.first(id=secret_id, now=timezone.now())
     if secret is None:
         raise NotFound("Secret not found.")
     return secret
