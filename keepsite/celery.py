@@ -3,7 +3,7 @@
 import os
 
 from celery import Celery
-from celery.signals import setup_logging, worker_init
+from celery.signals import setup_logging, worker_init, worker_process_init
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "keepsite.settings")
 
@@ -18,10 +18,21 @@ def _keep_our_logs(**_: object) -> None:
 
 
 @worker_init.connect
-def _make_broker_folders(**_: object) -> None:
+def _before_forking(**_: object) -> None:
+    """In the parent: nothing here may load a PKCS#11 module."""
     from django.conf import settings  # noqa: PLC0415  # not configured yet when Celery imports this module
 
     from keepsite.env import broker_folders  # noqa: PLC0415
+    from keepsite.startup import refuse_bad_settings  # noqa: PLC0415
 
+    refuse_bad_settings()
     for folder in broker_folders(settings.CELERY_BROKER_TRANSPORT_OPTIONS):
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+
+
+@worker_process_init.connect
+def _after_forking(**_: object) -> None:
+    """In each child: the first order finds the token ready."""
+    from keepsite.startup import ask_the_token  # noqa: PLC0415  # needs Django set up
+
+    ask_the_token()

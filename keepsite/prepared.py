@@ -106,7 +106,9 @@ class Prepared(Generic[M]):
                 model=compiler.klass_info["model"],
                 names=[column[0].target.attname for column in compiler.select[columns]],
                 columns=columns,
-                populators=get_related_populators(compiler.klass_info, compiler.select, connection.alias),
+                populators=get_related_populators(  # type: ignore[call-arg]  # the stubs describe a later Django
+                    compiler.klass_info, compiler.select, connection.alias
+                ),
             )
             self._statements[connection.vendor] = statement
             return statement

@@ -2,6 +2,7 @@
 
 import re
 from datetime import UTC, datetime
+from functools import cache
 from typing import Any
 
 from rest_framework import serializers
@@ -9,32 +10,60 @@ from rest_framework import serializers
 from keepsite.errors import InvalidInput
 
 TEXT_MAX_CHARS = 255
+_UNSTORABLE = re.compile("[\\x00\\ud800-\\udfff]")  # what no database stores as text
 
 
-class Text(serializers.CharField):
-    """A JSON string of at most 255 characters, stripped of surrounding white space."""
+class Text(serializers.Field[str, object, str, Any]):
+    """A JSON string of at most ``max_chars`` characters, stripped of surrounding white space.
 
-    def __init__(self, **options: Any) -> None:  # Any: the framework's options
-        super().__init__(**{"max_length": TEXT_MAX_CHARS, "allow_blank": True, "required": False, **options})
+    Not Django REST framework's CharField, which answers blank text before it asks
+    ``to_internal_value``, and so lets it past every check of a subclass.
+    """
+
+    def __init__(
+        self,
+        *,
+        max_chars: int | None = TEXT_MAX_CHARS,
+        allow_blank: bool = True,
+        **options: Any,  # Any: the framework's options
+    ) -> None:
+        self.max_chars = max_chars
+        self.allow_blank = allow_blank
+        super().__init__(**{"required": False, **options})
 
     def to_internal_value(self, data: object) -> str:
         """The string; numbers and booleans are refused, not converted."""
         if not isinstance(data, str):
             raise serializers.ValidationError("must be a string")
-        return data.strip()
+        text = data.strip()
+        if not text and not self.allow_blank:
+            raise serializers.ValidationError("must not be empty")
+        if self.max_chars is not None and len(text) > self.max_chars:
+            raise serializers.ValidationError(f"must be at most {self.max_chars} characters long")
+        if _UNSTORABLE.search(text):
+            raise serializers.ValidationError("must hold neither NUL nor half of a surrogate pair")
+        return text
+
+    def to_representation(self, value: str) -> str:
+        """The string as it is."""
+        return value
 
 
-class ExactText(Text):
-    """A JSON string taken byte for byte, of any length."""
+class ExactText(serializers.Field[str, object, str, Any]):
+    """A JSON string taken as it came, of any length."""
 
     def __init__(self, **options: Any) -> None:  # Any: the framework's options
-        super().__init__(**{"max_length": None, "trim_whitespace": False, **options})
+        super().__init__(**{"required": False, **options})
 
     def to_internal_value(self, data: object) -> str:
-        """The string as it came."""
+        """The string; numbers and booleans are refused, not converted."""
         if not isinstance(data, str):
             raise serializers.ValidationError("must be a string")
         return data
+
+    def to_representation(self, value: str) -> str:
+        """The string as it is."""
+        return value
 
 
 class Integer(serializers.Field[int, object, int, Any]):
@@ -117,28 +146,38 @@ def moment_text(moment: datetime | None) -> str | None:
     return None if moment is None else moment.astimezone(UTC).replace(tzinfo=None).isoformat()
 
 
+@cache
+def _shared(kind: type["ContractSerializer"]) -> "ContractSerializer":
+    """One serializer of each kind: it keeps nothing of what it checks, and making one copies every field."""
+    return kind()
+
+
 class ContractSerializer(serializers.Serializer[Any]):  # Any: it validates, no model stands behind
     """Checks one kind of body; unknown names in it are ignored."""
 
     schema: str
 
     @classmethod
-    def checked(cls, body: object, **context: object) -> dict[str, Any]:  # Any: each field's own type
+    def checked(cls, body: object) -> dict[str, Any]:  # Any: each field's own type
         """The validated values of ``body``.
 
         Raises:
             InvalidInput: names the schema, the reason and the property at fault.
         """
-        serializer = cls(data=body, context=context)
-        if serializer.is_valid():
-            return dict(serializer.validated_data)
-        name, problem = next(iter(serializer.errors.items()))
+        try:
+            return dict(_shared(cls).run_validation(body))
+        except serializers.ValidationError as error:
+            raise cls._refusal(error.detail) from error
+
+    @classmethod
+    def _refusal(cls, detail: Any) -> InvalidInput:  # Any: the framework's nest of lists and dicts
+        name, problem = next(iter(detail.items()))
         while isinstance(problem, dict):
             problem = next(iter(problem.values()))
         reason = problem[0] if isinstance(problem, list) else problem
         where = "" if name == "non_field_errors" else f" Invalid property: {name!r}."
         prefix = "" if name == "non_field_errors" else f"{name}: "
-        raise InvalidInput(
+        return InvalidInput(
             f"Provided object does not match schema {cls.schema!r}: {prefix}{reason}.{where}".replace(
                 "..", "."
             )

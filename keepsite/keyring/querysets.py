@@ -17,6 +17,11 @@ _ACTIVE_PKEK = Prepared(
 )
 
 
+def current_mkek() -> MKEK | None:
+    """The MKEK that wraps new pKEKs; None before the first is activated."""
+    return MKEK.objects.filter(current_marker=True).first()
+
+
 def serving_mkeks() -> QuerySet[MKEK]:
     """MKEKs that some stored pKEK may still need: every token must hold them."""
     return MKEK.objects.filter(state__in=[MKEK.State.CURRENT, MKEK.State.PREVIOUS])

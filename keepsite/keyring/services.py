@@ -14,7 +14,7 @@ from keepsite.ids import new_id
 from keepsite.keyring import canaries
 from keepsite.keyring.errors import NoCurrentMKEK, UnknownFormat, translating
 from keepsite.keyring.models import MKEK, ProjectKEK
-from keepsite.keyring.querysets import active_pkek, serving_mkeks
+from keepsite.keyring.querysets import active_pkek, current_mkek, serving_mkeks
 from keepsite.keyring.sealed import Plaintext, SealContext, Sealed
 from keepsite.projects.services import ensure_project
 
@@ -83,6 +83,21 @@ def random_key(length_bytes: int) -> Plaintext:
         return Plaintext(_hsm().random(length_bytes))
 
 
+def prove_token() -> None:
+    """Log in to the token and have it open the canary of every MKEK in service.
+
+    Raises:
+        NoCurrentMKEK: there is none yet.
+        Unavailable: no token could serve; the cause says why.
+        KeyMaterialError: the token lacks an MKEK.
+    """
+    current = current_mkek()
+    if current is None:
+        raise NoCurrentMKEK
+    with translating("prove_token"):
+        _hsm(current).start()
+
+
 def generate_mkek(*, label: str, actor: audit.Actor) -> MKEK:
     """Make an MKEK on the token and its row, state pending: it wraps nothing yet.
 
@@ -131,7 +146,7 @@ def activate_mkek(mkek: MKEK, *, actor: audit.Actor) -> None:
 def _create_pkek(external_project_id: str) -> ProjectKEK:
     """The project's first pKEK; of several callers at once one wins and all use its row."""
     project = ensure_project(external_project_id)
-    mkek = MKEK.objects.filter(current_marker=True).first()
+    mkek = current_mkek()
     if mkek is None:
         log.critical("keyring.no_current_mkek")
         raise NoCurrentMKEK

@@ -1,0 +1,114 @@
+"""``make bench``: requests per second of the product as it runs, and what each costs.
+
+The numbers of one run compare with one another, and with no other run: the health check,
+which touches nothing, is the measure.  Calls and statements are exact; they come from
+tests/call_counts.json, which the tests hold true.
+"""
+
+import argparse
+import json
+import sys
+import tempfile
+import urllib.request
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(ROOT))
+
+from bench import load  # noqa: E402
+from tests.support.product import Product  # noqa: E402
+
+STORE = json.dumps({"name": "bench", "payload": "x" * 32, "payload_content_type": "text/plain"}).encode()
+JSON = {"Content-Type": "application/json"}
+
+
+def main():
+    options = arguments()
+    with tempfile.TemporaryDirectory(prefix="keepsite-bench-") as folder:
+        product = Product(
+            Path(folder) / "state",
+            database_url=options.database_url,
+            KEEPSITE_WORKERS=str(options.workers),
+            KEEPSITE_THREADS="8",
+        ).setup()
+        try:
+            product.start("api")
+            results = measure(product, options)
+        finally:
+            product.stop()
+    report(results, options)
+
+
+def arguments():
+    parser = argparse.ArgumentParser(description="Measure the product; every number is of this run.")
+    parser.add_argument("--connections", type=int, default=8)
+    parser.add_argument("--seconds", type=float, default=5, help="of each measurement")
+    parser.add_argument("--workers", type=int, default=2, help="gunicorn processes")
+    parser.add_argument("--database-url", help="an empty database; default: SQLite in a temporary folder")
+    parser.add_argument("--json", action="store_true")
+    return parser.parse_args()
+
+
+def measure(product, options):
+    ref = first_secret(product)
+    who = {"X-Auth-Token": product.key}
+    wanted = [
+        ("health check", "GET", "/healthcheck", {}, b"", 200),
+        ("GET metadata", "GET", ref, who, b"", 200),
+        ("GET payload", "GET", f"{ref}/payload", who, b"", 200),
+        ("POST secret", "POST", "/v1/secrets", who | JSON, STORE, 201),
+        ("list of 10", "GET", "/v1/secrets", who, b"", 200),
+    ]
+    host = f"127.0.0.1:{product.port}"
+    return {
+        name: one(
+            product,
+            options,
+            load.request_bytes(method, path, host=host, headers=headers, body=body),
+            expected,
+        )
+        for name, method, path, headers, body, expected in wanted
+    }
+
+
+def one(product, options, request, expected):
+    address = ("127.0.0.1", product.port)
+    load.run(address, request, connections=options.connections, seconds=1, expected=expected)  # warm
+    return load.run(
+        address, request, connections=options.connections, seconds=options.seconds, expected=expected
+    )
+
+
+def first_secret(product):
+    request = urllib.request.Request(
+        f"{product.url}/v1/secrets", data=STORE, headers=JSON | {"X-Auth-Token": product.key}
+    )
+    with urllib.request.urlopen(request) as response:
+        return "/" + json.load(response)["secret_ref"].split("/", 3)[3]
+
+
+def report(results, options):
+    base = results["health check"].per_second
+    if options.json:
+        rates = {
+            name: {"per_second": result.per_second, "failed": result.failures}
+            for name, result in results.items()
+        }
+        print(json.dumps(rates))
+        return
+    print(
+        f"{options.connections} connections, {options.workers} processes of 8 threads, {options.seconds:g} s each\n"
+    )
+    print(f"{'request':<14}{'per second':>12}{'of health':>12}{'p50 ms':>9}{'p99 ms':>9}{'failed':>8}")
+    for name, result in results.items():
+        print(
+            f"{name:<14}{result.per_second:>12.0f}{result.per_second / base:>12.2f}"
+            f"{result.percentile(50):>9.1f}{result.percentile(99):>9.1f}{result.failures:>8}"
+        )
+    counts = ROOT / "tests" / "call_counts.json"
+    if counts.exists():
+        print(f"\nSQL statements and PKCS#11 calls of each request: {counts.relative_to(ROOT)}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,75 @@
+import pytest
+from django.core.checks import run_checks
+
+from keepsite.keyring.models import MKEK
+
+
+def found(**options):
+    return {problem.id: problem for problem in run_checks(**options)}
+
+
+class TestSettings:
+    def test_test_settings_have_no_problem(self, shim):
+        assert found() == {}
+
+    def test_misspelt_variable_is_named(self, shim, monkeypatch):
+        monkeypatch.setenv("KEEPSITE_THREDS", "8")
+
+        problem = found()["keepsite.E001"]
+
+        assert "KEEPSITE_THREDS" in problem.msg
+        assert "settings.md" in problem.hint
+
+    @pytest.mark.parametrize(
+        ("name", "value", "accepted"),
+        [("AUTH", "keystone2", "local"), ("ROLE_SET", "srbac", "secure")],
+        ids=["auth", "role set"],
+    )
+    def test_unknown_choice_lists_the_accepted_ones(self, shim, settings, name, value, accepted):
+        setattr(settings, name, value)
+
+        problem = found()["keepsite.E002"]
+
+        assert value in problem.msg
+        assert accepted in problem.hint
+
+    @pytest.mark.parametrize("bind", ["0.0.0.0:9311", "[::]:9311", "192.0.2.1:9311", "keepsite.example:9311"])
+    def test_noauth_is_refused_where_others_can_reach_it(self, shim, settings, bind):
+        settings.AUTH = "noauth"
+        settings.BIND = bind
+
+        assert "keepsite.E003" in found()
+
+    @pytest.mark.parametrize(
+        "bind", ["127.0.0.1:9311", "[::1]:9311", "localhost:9311", "unix:/run/keepsite.sock"]
+    )
+    def test_noauth_is_fine_on_ones_own_machine(self, shim, settings, bind):
+        settings.AUTH = "noauth"
+        settings.BIND = bind
+
+        assert "keepsite.E003" not in found()
+
+    def test_unencrypted_console_is_warned_of(self, shim, settings):
+        settings.BIND = "0.0.0.0:9311"
+
+        assert "keepsite.W004" in found()
+
+    def test_policy_file_that_cannot_be_used_is_named(self, shim, settings, tmp_path):
+        settings.POLICY_FILE = str(tmp_path / "policy.yaml")
+
+        assert "policy.yaml" in found()["keepsite.E005"].msg
+
+
+class TestMasterKey:
+    def test_nothing_to_say_with_a_current_one(self, mkek):
+        assert "keyring.E001" not in found(databases=["default"])
+
+    def test_missing_one_comes_with_the_command(self, mkek):
+        MKEK.objects.all().delete()
+
+        assert "mkek_generate" in found(databases=["default"])["keyring.E001"].hint
+
+    def test_pending_one_only_needs_activation(self, mkek):
+        MKEK.objects.update(state=MKEK.State.PENDING, current_marker=None)
+
+        assert f"mkek_activate {mkek.label}" in found(databases=["default"])["keyring.E001"].hint
