@@ -1,6 +1,7 @@
 from django.db import models
 from django.utils import timezone
 
+from keepsite.columns import ExactCharField
 from keepsite.ids import new_id
 from keepsite.projects.models import Project
 from orders_app.querysets import OrderQuerySet
@@ -21,18 +22,18 @@ class Order(models.Model):
         ACTIVE = "ACTIVE"
         ERROR = "ERROR"
 
-    id = models.CharField(primary_key=True, max_length=36, default=new_id, editable=False)
+    id = ExactCharField(primary_key=True, max_length=36, default=new_id, editable=False)
     project = models.ForeignKey(Project, on_delete=models.PROTECT, related_name="orders")
     type = models.CharField(max_length=12, choices=Type.choices)
     meta = models.JSONField(help_text="what was asked for; never key material")
-    creator_id = models.CharField(max_length=255, null=True)  # noqa: DJ001  # the contract tells null from ""
+    creator_id = ExactCharField(max_length=255, null=True)  # the contract tells null from ""
     status = models.CharField(max_length=8, choices=Status.choices, default=Status.PENDING)
     sub_status = models.CharField(max_length=36, blank=True, default="")
     sub_status_message = models.CharField(max_length=255, blank=True, default="")
     error_status_code = models.CharField(max_length=3, blank=True, default="")
     error_reason = models.CharField(max_length=255, blank=True, default="")
     # not a foreign key: the secret may be deleted and purged, the order keeps what it said
-    secret_id = models.CharField(max_length=36, null=True)  # noqa: DJ001
+    secret_id = ExactCharField(max_length=36, null=True)
     created_at = models.DateTimeField(default=timezone.now, editable=False)
     updated_at = models.DateTimeField(default=timezone.now, editable=False)
     deleted_at = models.DateTimeField(null=True, editable=False)
@@ -40,7 +41,7 @@ class Order(models.Model):
     # the outbox
     not_before = models.DateTimeField(default=timezone.now, editable=False)
     handed_out_at = models.DateTimeField(null=True, editable=False)
-    handed_out_by = models.CharField(max_length=36, blank=True, default="", editable=False)
+    handed_out_by = ExactCharField(max_length=36, blank=True, default="", editable=False)
     lease_until = models.DateTimeField(null=True, editable=False)
     attempts = models.PositiveSmallIntegerField(default=0, editable=False)
 

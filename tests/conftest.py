@@ -6,9 +6,13 @@ from pathlib import Path
 import pytest
 from django.conf import settings
 
+from hsm.member import State
+from hsm.provider import hsm
 from tests.support.callers import Caller
 from tests.support.pkcs11_standins import Shim, Token
-from tests.support.product import Product
+from tests.support.product import Product, wait_until
+
+OUT_OF_SERVICE = {State.DOWN, State.RECOVERING}  # a probe brings a member back within seconds
 
 
 @pytest.fixture(scope="session")
@@ -59,12 +63,13 @@ def _untroubled_token(request):
     yield
     if "shim" in request.fixturenames:
         request.getfixturevalue("shim").clear()
+        wait_until(lambda: all(member.state not in OUT_OF_SERVICE for member in hsm().status()))
 
 
 @pytest.fixture(scope="session")
 def broker_url():
     """A real RabbitMQ: the one that the test run started, or one of this session's own."""
-    if url := os.environ.get("KEEPSITE_TEST_BROKER_URL"):
+    if url := os.environ.get("TESTS_BROKER_URL"):
         yield url
         return
     from tests.support.servers.rabbitmq import RabbitMQ

@@ -3,6 +3,7 @@ from datetime import datetime
 from django.db import models
 from django.utils import timezone
 
+from keepsite.columns import ExactCharField
 from keepsite.identity.principal import Principal
 from keepsite.ids import new_id
 from keepsite.projects.models import Project
@@ -15,12 +16,12 @@ class APIKey(models.Model):
     enough because the key holds 256 random bits.
     """
 
-    id = models.CharField(primary_key=True, max_length=36, default=new_id, editable=False)
+    id = ExactCharField(primary_key=True, max_length=36, default=new_id, editable=False)
     name = models.CharField(max_length=255, help_text="what it is for, in the operator's words")
     project = models.ForeignKey(Project, on_delete=models.PROTECT, related_name="api_keys")
-    user_id = models.CharField(max_length=255, help_text="appears as creator_id of what this key makes")
+    user_id = ExactCharField(max_length=255, help_text="appears as creator_id of what this key makes")
     roles = models.JSONField(default=list)
-    sha256 = models.CharField(max_length=64, editable=False)
+    sha256 = ExactCharField(max_length=64, editable=False)
     created_at = models.DateTimeField(default=timezone.now, editable=False)
     expires_at = models.DateTimeField(null=True, blank=True)
     revoked_at = models.DateTimeField(null=True, editable=False)

@@ -2,6 +2,7 @@ from django.db import models
 from django.utils import timezone
 
 from hsm.keys import Canary, WrappedKey
+from keepsite.columns import ExactCharField
 from keepsite.ids import new_id
 from keepsite.keyring import canaries
 from keepsite.projects.models import Project
@@ -21,9 +22,9 @@ class MKEK(models.Model):
         PREVIOUS = "previous", "previous: unwraps only, until its last pKEK is rewrapped"
         RETIRED = "retired", "retired: unwraps nothing any more"
 
-    id = models.CharField(primary_key=True, max_length=36, default=new_id, editable=False)
-    label = models.CharField(max_length=64, unique=True, help_text="CKA_LABEL on the token")
-    cka_id = models.CharField("CKA_ID", max_length=32, unique=True, help_text="16 bytes as hex digits")
+    id = ExactCharField(primary_key=True, max_length=36, default=new_id, editable=False)
+    label = ExactCharField(max_length=64, unique=True, help_text="CKA_LABEL on the token")
+    cka_id = ExactCharField("CKA_ID", max_length=32, unique=True, help_text="16 bytes as hex digits")
     kcv = models.CharField("key check value", max_length=6, help_text="a label for people, never proof")
     state = models.CharField(max_length=10, choices=State.choices, default=State.PENDING)
     # True on the current row and NULL on all others: a unique index that every engine understands
@@ -70,7 +71,7 @@ class ProjectKEK(models.Model):
 
     FORMAT = 1
 
-    id = models.CharField(primary_key=True, max_length=36, default=new_id, editable=False)
+    id = ExactCharField(primary_key=True, max_length=36, default=new_id, editable=False)
     project = models.ForeignKey(Project, on_delete=models.PROTECT, related_name="pkeks")
     generation = models.PositiveIntegerField(default=1)
     state = models.CharField(max_length=12, choices=State.choices, default=State.ACTIVE)

@@ -3,6 +3,7 @@ import hashlib
 from django.db import models
 from django.utils import timezone
 
+from keepsite.columns import ExactCharField
 from keepsite.ids import new_id
 from keepsite.projects.models import Project
 from secrets_app.models.secret import Secret
@@ -14,16 +15,16 @@ class SecretConsumer(models.Model):
     Registering the same triple again changes nothing, and a removed one is revived.
     """
 
-    id = models.CharField(primary_key=True, max_length=36, default=new_id, editable=False)
+    id = ExactCharField(primary_key=True, max_length=36, default=new_id, editable=False)
     secret = models.ForeignKey(Secret, on_delete=models.CASCADE, related_name="consumers")
     project = models.ForeignKey(
         Project, on_delete=models.PROTECT, related_name="+", help_text="who registered it"
     )
-    service = models.CharField(max_length=255)
-    resource_type = models.CharField(max_length=255)
-    resource_id = models.CharField(max_length=255)
+    service = ExactCharField(max_length=255)
+    resource_type = ExactCharField(max_length=255)
+    resource_id = ExactCharField(max_length=255)
     # the three texts are too long for one index of InnoDB, their digest is not
-    triple_sha256 = models.CharField(max_length=64, editable=False)
+    triple_sha256 = ExactCharField(max_length=64, editable=False)
     created_at = models.DateTimeField(default=timezone.now, editable=False)
     updated_at = models.DateTimeField(default=timezone.now, editable=False)
     deleted_at = models.DateTimeField(null=True, editable=False)

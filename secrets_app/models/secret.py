@@ -4,6 +4,7 @@ from typing import Any
 from django.db import models
 from django.utils import timezone
 
+from keepsite.columns import ExactCharField
 from keepsite.ids import new_id
 from keepsite.keyring.models import ProjectKEK
 from keepsite.keyring.sealed import SealContext, Sealed
@@ -15,14 +16,14 @@ from secrets_app.querysets import SecretQuerySet
 class Secret(models.Model):
     """A secret: what is known about it.  The payload, sealed, is a row of its own."""
 
-    id = models.CharField(primary_key=True, max_length=36, default=new_id, editable=False)
+    id = ExactCharField(primary_key=True, max_length=36, default=new_id, editable=False)
     project = models.ForeignKey(Project, on_delete=models.PROTECT, related_name="secrets")
     name = models.CharField(max_length=255, null=True)  # noqa: DJ001  # the contract tells null from ""
     secret_type = models.CharField(max_length=16, choices=SecretType.choices, default=SecretType.OPAQUE)
     algorithm = models.CharField(max_length=255, null=True)  # noqa: DJ001
     mode = models.CharField(max_length=255, null=True)  # noqa: DJ001
     bit_length = models.PositiveSmallIntegerField(null=True)
-    creator_id = models.CharField(max_length=255, null=True)  # noqa: DJ001
+    creator_id = ExactCharField(max_length=255, null=True)
     # null until there is a payload: one conditional UPDATE of it decides who stores the payload
     content_type = models.CharField(max_length=32, choices=ContentType.choices, null=True)  # noqa: DJ001
     expires_at = models.DateTimeField(null=True)
@@ -59,7 +60,7 @@ class Secret(models.Model):
 class Payload(models.Model):
     """A secret's payload, sealed by its project's pKEK; layout in ``keepsite.keyring.sealed``."""
 
-    id = models.CharField(primary_key=True, max_length=36, default=new_id, editable=False)
+    id = ExactCharField(primary_key=True, max_length=36, default=new_id, editable=False)
     secret = models.OneToOneField(Secret, on_delete=models.CASCADE, related_name="payload")
     version = models.PositiveIntegerField(default=1)
     pkek = models.ForeignKey(
