@@ -55,7 +55,7 @@ def commit(work: Callable[[], object], *, committed: Callable[[], bool]) -> None
                     work()
                 return
         except (OperationalError, InterfaceError) as error:
-            if connection.in_atomic_block or not _is_repeatable(error):
+            if connection.in_atomic_block or not is_passing(error):
                 raise
             pause = min(FIRST_PAUSE_S * 2**attempt, LONGEST_PAUSE_S) * random.uniform(0.5, 1)  # noqa: S311  # jitter
             if attempt + 1 == TRIES or time.monotonic() - started + pause > BUDGET_S:
@@ -72,7 +72,10 @@ def _code_of(error: Exception) -> int | None:
     return code if isinstance(code, int) else None
 
 
-def _is_repeatable(error: Exception) -> bool:
+def is_passing(error: Exception) -> bool:
+    """Whether the database is only away, or busy, for a moment: the same statement may work later."""
+    if not isinstance(error, OperationalError | InterfaceError):
+        return False
     if connection.vendor == "mysql":
         return isinstance(error, InterfaceError) or _code_of(error) in REPEATABLE
     return connection.vendor == "sqlite" and "locked" in str(error)

@@ -6,12 +6,13 @@ from typing import Any
 
 import structlog
 from django.core.exceptions import RequestDataTooBig, SuspiciousOperation
+from django.db import Error as DatabaseError
 from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
 from django.views import defaults
 from rest_framework import exceptions as drf
 from rest_framework.response import Response
 
-from keepsite import errors
+from keepsite import errors, writes
 
 log = structlog.get_logger(__name__)
 
@@ -63,10 +64,18 @@ def error_response(error: errors.KeepsiteError) -> JsonResponse:
     return JsonResponse(error_body(status, error.public), status=status, headers=error_headers(error))
 
 
+def database_away(error: DatabaseError) -> errors.Unavailable:
+    """What a client hears when the database is away for a moment; the log gets the reason."""
+    log.warning("database.away", error=type(error).__name__, exc_info=error)
+    return errors.Unavailable("The database is unavailable. Try again.")
+
+
 def exception_handler(
     error: Exception, context: Mapping[str, Any]
 ) -> Response | None:  # Any: the framework's own
     """Answer every error of a view in Barbican's body; None lets an unknown one become a 500."""
+    if isinstance(error, DatabaseError) and writes.is_passing(error):
+        error = database_away(error)
     if isinstance(error, errors.KeepsiteError):
         status = status_of(error)
         return Response(error_body(status, error.public), status=status, headers=error_headers(error))

@@ -2,15 +2,18 @@
 
 import re
 from collections.abc import Callable
+from http import HTTPStatus
 
 import structlog
+from django.core.handlers.exception import response_for_exception
+from django.db import Error as DatabaseError
 from django.http import HttpRequest, HttpResponse
 from django.utils.cache import patch_vary_headers
 
-from keepsite import audit
+from keepsite import audit, writes
 from keepsite.api import microversions
 from keepsite.api.context import ApiContext, attach
-from keepsite.api.exceptions import error_response
+from keepsite.api.exceptions import database_away, error_response
 from keepsite.api.refs import base_href
 from keepsite.errors import KeepsiteError, NotAuthenticated
 from keepsite.identity.authentication import CHALLENGE, authenticate
@@ -32,11 +35,11 @@ class ApiMiddleware:
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
         """Answer, with the contract's headers on success and error alike."""
+        if request.method == "OPTIONS":  # on any path, existing or not
+            return HttpResponse(status=200, headers={"Content-Length": "0"})
         path = _normalised(request.path_info)
         if not is_api_path(path):
             return self.get_response(request)
-        if request.method == "OPTIONS":
-            return HttpResponse(status=200)
         request.path_info = path
         needs_identity = path != "/"
         with audit.call(
@@ -47,7 +50,10 @@ class ApiMiddleware:
             response = self._answer(request, call, needs_identity=needs_identity)
             if needs_identity:
                 response = _recorded(call, response)
-        response["Content-Length"] = str(len(response.content))
+        if response.status_code == HTTPStatus.NO_CONTENT:
+            del response["Content-Type"]  # Django sets one for every response
+        else:
+            response["Content-Length"] = str(len(response.content))
         return response
 
     def _answer(self, request: HttpRequest, call: audit.Call, *, needs_identity: bool) -> HttpResponse:
@@ -65,6 +71,12 @@ class ApiMiddleware:
             return refusal
         except KeepsiteError as error:
             return error_response(error)
+        except DatabaseError as error:
+            if writes.is_passing(error):
+                return error_response(database_away(error))
+            return response_for_exception(request, error)
+        except Exception as error:  # noqa: BLE001  # as Django would answer, a host not ours for one, but recorded
+            return response_for_exception(request, error)
         attach(request, context)
         response = self.get_response(request)
         response[microversions.HEADER] = f"{microversions.SERVICE} {context.microversion}"

@@ -40,6 +40,8 @@ class Caller:
         sent = {"X-Auth-Token": self.key} if self.key else {}
         if self.microversion is not None:
             sent["OpenStack-API-Version"] = f"key-manager {self.microversion}"
+        if content_type and method not in {"GET", "HEAD", "OPTIONS"}:
+            sent["Content-Type"] = content_type  # Django's client leaves it out where there is no body
         sent |= {name.replace("_", "-"): value for name, value in headers.items()}
         return self._client.generic(method, path, data, content_type=content_type or "", headers=sent)
 

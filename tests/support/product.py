@@ -1,5 +1,6 @@
 """The product as separate processes on a state of its own, to be talked to, killed and started again."""
 
+import contextlib
 import os
 import signal
 import subprocess
@@ -41,7 +42,9 @@ class Product:
         self.port = free_ports(1)[0]
         self.url = f"http://127.0.0.1:{self.port}"
         self.environment = {
-            **{name: value for name, value in os.environ.items() if not name.startswith(("KEEPSITE_", "P11"))},
+            **{
+                name: value for name, value in os.environ.items() if not name.startswith(("KEEPSITE_", "P11"))
+            },
             "DJANGO_SETTINGS_MODULE": "keepsite.settings",
             "KEEPSITE_SECRET_KEY": "of a test's own product, long enough for Django: 0123456789abcdefghijkl",
             "KEEPSITE_STATE_DIR": str(self.folder),
@@ -67,7 +70,9 @@ class Product:
     def make_key(self, *, project, user, roles):
         """A new API key."""
         wanted = [option for role in roles for option in ("--role", role)]
-        return self.manage("api_key", "create", "--project", project, "--user", user, "--name", "tests", *wanted).strip()
+        return self.manage(
+            "api_key", "create", "--project", project, "--user", user, "--name", "tests", *wanted
+        ).strip()
 
     def manage(self, *arguments, check=True):
         """What a management command printed."""
@@ -93,6 +98,7 @@ class Product:
         return self
 
     def is_healthy(self):
+        assert self.processes["api"].poll() is None, (self.folder / "api.log").read_text()
         try:
             return urllib.request.urlopen(f"{self.url}/healthcheck", timeout=2).status == 200
         except OSError:
@@ -109,10 +115,8 @@ class Product:
         for process in self.processes.values():
             process.terminate()
         for process in self.processes.values():
-            try:
+            with contextlib.suppress(subprocess.TimeoutExpired):
                 process.wait(20)
-            except subprocess.TimeoutExpired:
-                pass
             try:
                 os.killpg(process.pid, signal.SIGKILL)
             except ProcessLookupError:

@@ -1,0 +1,37 @@
+"""The health check: for anybody, and it touches nothing behind this process."""
+
+import pytest
+from django.test import Client
+
+
+@pytest.mark.parametrize("path", ["/healthcheck", "/healthcheck/"])
+class TestHealthcheck:
+    def test_get_says_ok_without_identity_or_statement(self, db, django_assert_num_queries, path):
+        with django_assert_num_queries(0):
+            response = Client().get(path)
+
+        assert response.status_code == 200
+        assert response.content == b"OK"
+        assert response["Content-Type"] == "text/plain"
+
+    def test_head_is_204(self, path):
+        response = Client().head(path)
+
+        assert response.status_code == 204
+        assert response.content == b""
+
+    def test_json_when_that_is_asked_for(self, path):
+        assert Client().get(path, headers={"Accept": "application/json"}).json() == {
+            "detailed": False,
+            "reasons": ["OK"],
+        }
+
+    def test_it_answers_while_the_token_is_away(self, shim, path):
+        shim.answer(0x30)
+
+        with shim.counting() as calls:
+            assert Client().get(path).status_code == 200
+        assert calls == {}
+
+    def test_it_has_no_version_header(self, path):
+        assert "OpenStack-API-Version" not in Client().get(path)

@@ -1,0 +1,233 @@
+"""Claims, leases and ends: one order, one key, whatever fails."""
+
+from datetime import timedelta
+
+import pytest
+from django.utils import timezone
+
+from hsm.member import State
+from hsm.provider import hsm
+from keepsite.keyring.models import ProjectKEK
+from orders_app import services
+from orders_app.models import Order
+from orders_app.tasks import fulfil
+from secrets_app.models import Payload, Secret
+from tests.support.callers import path_of
+from tests.support.product import wait_until
+
+
+def lapse(order):
+    """Let the lease of ``order`` run out."""
+    Order.objects.filter(id=order.id).update(lease_until=timezone.now() - timedelta(seconds=1))
+
+
+def state_of(order):
+    order.refresh_from_db()
+    return order.status
+
+
+class TestFulfil:
+    def test_the_key_has_what_meta_said(self, api, place):
+        order = place(name="k", mode="cbc", expiration="2099-01-01")
+        fulfil(order.id)
+
+        secret = path_of(api.get(f"/v1/orders/{order.id}").json()["secret_ref"])
+        shown = api.get(secret).json()
+        assert shown["content_types"] == {"default": "application/octet-stream"}
+        assert (shown["secret_type"], shown["algorithm"], shown["bit_length"]) == ("symmetric", "aes", 256)
+        assert (shown["name"], shown["mode"], shown["expiration"]) == ("k", "cbc", "2099-01-01T00:00:00")
+        assert shown["creator_id"] == "u1"
+        assert len(api.get(f"{secret}/payload").content) == 32
+
+    def test_two_keys_differ(self, api, place):
+        for _ in range(2):
+            fulfil(place().id)
+
+        paths = [path_of(secret["secret_ref"]) for secret in api.get("/v1/secrets").json()["secrets"]]
+        first, second = (api.get(f"{path}/payload").content for path in paths)
+        assert first != second
+
+    def test_updated_moves(self, api, order):
+        before = api.get(f"/v1/orders/{order.id}").json()
+        fulfil(order.id)
+
+        assert api.get(f"/v1/orders/{order.id}").json()["updated"] > before["updated"]
+
+    def test_a_message_delivered_twice_makes_one_key(self, order):
+        fulfil(order.id)
+        fulfil(order.id)
+
+        assert state_of(order) == Order.Status.ACTIVE
+        assert Secret.objects.count() == Payload.objects.count() == 1
+
+    def test_a_message_about_no_order_is_dropped(self, mkek):
+        fulfil("unknown")
+
+        assert not Secret.objects.exists()
+
+    def test_a_meta_expiration_that_has_passed_meanwhile_is_no_failure(self, place):
+        order = place(expiration="2099-01-01")
+        Order.objects.update(meta=order.meta | {"expiration": "2020-01-01T00:00:00.000000"})
+        fulfil(order.id)
+
+        assert state_of(order) == Order.Status.ACTIVE
+
+
+class TestClaim:
+    def test_of_two_workers_one_wins(self, order):
+        assert services.claim(order.id) is not None
+        assert services.claim(order.id) is None
+
+    def test_a_lapsed_lease_is_claimed_again(self, order):
+        services.claim(order.id)
+        lapse(order)
+
+        again = services.claim(order.id)
+
+        assert again is not None
+        assert again.order.attempts == 2
+
+    def test_who_comes_back_too_late_keeps_nothing(self, order):
+        late = services.claim(order.id)
+        lapse(order)
+        quick = services.claim(order.id)
+        services.fulfil(quick)
+
+        with pytest.raises(services.ClaimLost):
+            services.fulfil(late)
+        assert Secret.objects.count() == Payload.objects.count() == 1
+        order.refresh_from_db()
+        assert order.secret_id == Secret.objects.get().id
+
+    def test_who_lost_the_claim_can_neither_fail_nor_release_it(self, order):
+        late = services.claim(order.id)
+        lapse(order)
+        quick = services.claim(order.id)
+
+        with pytest.raises(services.ClaimLost):
+            services.fail(late, reason="mine")
+        services.release(late)
+
+        order.refresh_from_db()
+        assert order.status == Order.Status.PENDING
+        assert order.lease_until == quick.lease_until
+
+    @pytest.mark.parametrize("status", [Order.Status.ACTIVE, Order.Status.ERROR])
+    def test_a_finished_order_is_not_claimed(self, order, status):
+        Order.objects.update(status=status)
+
+        assert services.claim(order.id) is None
+
+    def test_the_lease_lasts_as_long_as_the_setting_says(self, order, settings):
+        settings.ORDER_LEASE_S = 7
+
+        held = services.claim(order.id)
+
+        left = held.lease_until - timezone.now()
+        assert timedelta(seconds=5) < left <= timedelta(seconds=7)
+
+
+class TestDeletedUnderWork:
+    def test_a_deleted_order_is_not_claimed(self, api, order):
+        api.delete(f"/v1/orders/{order.id}")
+        fulfil(order.id)
+
+        assert not Secret.objects.exists()
+
+    def test_deleted_after_the_claim_nothing_is_kept(self, api, order):
+        held = services.claim(order.id)
+        api.delete(f"/v1/orders/{order.id}")
+
+        with pytest.raises(services.ClaimLost):
+            services.fulfil(held)
+        assert not Secret.objects.exists()
+        assert not Payload.objects.exists()
+
+
+class TestFaultsThatPass:
+    def test_a_token_that_is_away_gives_the_order_back_after_a_pause(self, order, shim):
+        hsm().random(1)
+        shim.answer(0x30)
+        fulfil(order.id)
+
+        order.refresh_from_db()
+        assert order.status == Order.Status.PENDING
+        assert order.attempts == 1
+        assert order.lease_until is None
+        assert order.handed_out_at is None
+        assert order.not_before > timezone.now()
+        assert not Secret.objects.exists()
+
+    def test_the_pause_grows_and_is_bounded(self, order):
+        pauses = []
+        for attempts in (0, 1, 5, 15):
+            Order.objects.update(attempts=attempts, not_before=timezone.now())
+            services.release(services.claim(order.id))
+            order.refresh_from_db()
+            pauses.append(round((order.not_before - timezone.now()).total_seconds()))
+
+        assert pauses == [1, 2, 32, 60]
+
+    def test_once_the_fault_has_passed_the_key_is_made(self, api, order, shim, token_is_back):
+        hsm().random(1)
+        shim.answer(0x30)
+        fulfil(order.id)
+        shim.clear()
+        token_is_back()
+
+        fulfil(order.id)
+
+        assert state_of(order) == Order.Status.ACTIVE
+        assert Secret.objects.count() == 1
+
+    @pytest.fixture
+    def token_is_back(self):
+        return lambda: wait_until(lambda: all(member.state is State.UP for member in hsm().status()))
+
+
+class TestFaultsThatDoNot:
+    def test_a_project_key_that_does_not_open_ends_the_order(self, api, order, place):
+        api.store("makes the pKEK")
+        Secret.objects.all().delete()
+        pkek = ProjectKEK.objects.get()
+        ProjectKEK.objects.update(canary_ciphertext=bytes(len(pkek.canary_ciphertext)))
+        hsm().forget(pkek.id)
+        fulfil(order.id)
+
+        shown = api.get(f"/v1/orders/{order.id}").json()
+        assert shown["status"] == "ERROR"
+        assert shown["error_status_code"] == "500"
+        assert "decrypt" in shown["error_reason"]
+        assert "secret_ref" not in shown
+        assert not Secret.objects.exists()
+
+    def test_too_many_attempts_end_the_order(self, api, order, settings):
+        settings.ORDER_MAX_ATTEMPTS = 3
+        Order.objects.update(attempts=3)
+        fulfil(order.id)
+
+        shown = api.get(f"/v1/orders/{order.id}").json()
+        assert shown["status"] == "ERROR"
+        assert "3 attempts" in shown["error_reason"]
+
+    def test_what_nobody_expected_ends_the_order_without_details(self, api, order):
+        Order.objects.update(meta={"surprise": "hunter2"})
+        fulfil(order.id)
+
+        shown = api.get(f"/v1/orders/{order.id}").json()
+        assert shown["status"] == "ERROR"
+        assert "hunter2" not in shown["error_reason"]
+        assert isinstance(shown["error_status_code"], str)
+
+    def test_a_reason_is_cut_to_255_characters(self, order):
+        services.fail(services.claim(order.id), reason="x" * 1000)
+
+        order.refresh_from_db()
+        assert len(order.error_reason) == 255
+
+    def test_an_ended_order_stays_ended(self, order):
+        services.fail(services.claim(order.id), reason="for good")
+        fulfil(order.id)
+
+        assert state_of(order) == Order.Status.ERROR
+        assert not Secret.objects.exists()

@@ -1,0 +1,110 @@
+"""Orders over a real RabbitMQ: confirmed, on a quorum queue, finished by a worker."""
+
+import json
+import time
+import urllib.request
+
+import pytest
+from celery import Celery
+from django.utils import timezone
+from kombu import Connection
+
+from orders_app.limits import OrderLimits
+from orders_app.relay import Relay
+from tests.support.product import Product, wait_until
+
+pytestmark = pytest.mark.broker
+
+LIMITS = OrderLimits(lease_s=60, handout_s=15, max_attempts=20, poll_s=0.1)
+
+
+@pytest.fixture
+def celery_app(broker_url):
+    """The product's Celery application, but at RabbitMQ."""
+    app = Celery("keepsite on RabbitMQ", set_as_current=False)
+    app.config_from_object("django.conf:settings", namespace="CELERY")
+    app.conf.update(broker_url=broker_url, broker_transport_options={"confirm_publish": True})
+    with app.connection_for_write() as broker:
+        app.amqp.queues["keepsite.orders"](broker.default_channel).declare()
+        app.amqp.queues["keepsite.orders"](broker.default_channel).purge()
+    yield app
+    with app.connection_for_write() as broker:
+        app.amqp.queues["keepsite.orders"](broker.default_channel).purge()
+    app.close()
+
+
+class TestHandOut:
+    def test_a_confirmed_order_lies_in_the_queue(self, celery_app, order):
+        assert Relay(celery_app, LIMITS).hand_out(timezone.now()) == 1
+
+        with celery_app.connection_for_read() as broker:
+            queue = broker.SimpleQueue(celery_app.amqp.queues["keepsite.orders"])
+            message = queue.get(timeout=10)
+            message.ack()
+            queue.close()
+        assert message.payload[0] == [order.id]
+        assert message.delivery_info["routing_key"] == "keepsite.orders"
+
+    def test_the_queue_is_a_quorum_queue(self, celery_app, broker_url):
+        with Connection(broker_url) as broker, pytest.raises(Exception, match="x-queue-type"):
+            broker.default_channel.queue_declare(
+                "keepsite.orders", durable=True, auto_delete=False, arguments={"x-queue-type": "classic"}
+            )
+
+
+@pytest.fixture(scope="module")
+def product_on_rabbitmq(tmp_path_factory, new_database_url, broker_url):
+    folder = tmp_path_factory.mktemp("rabbitmq") / "state"
+    product = Product(
+        folder,
+        database_url=new_database_url(),
+        broker_url=broker_url,
+        KEEPSITE_ORDER_LEASE_S="4",
+        KEEPSITE_ORDER_HANDOUT_S="2",
+        KEEPSITE_RELAY_POLL_S="0.2",
+    ).setup()
+    try:
+        yield product.start()
+    finally:
+        product.stop()
+
+
+def call(product, method, path, body=None):
+    request = urllib.request.Request(
+        product.url + path,
+        method=method,
+        data=None if body is None else json.dumps(body).encode(),
+        headers={"X-Auth-Token": product.key, "Content-Type": "application/json"},
+    )
+    with urllib.request.urlopen(request, timeout=20) as answer:
+        return json.load(answer)
+
+
+def place(product):
+    body = {"type": "key", "meta": {"algorithm": "aes", "bit_length": 256}}
+    return call(product, "POST", "/v1/orders", body)["order_ref"].removeprefix(product.url)
+
+
+@pytest.mark.processes
+class TestWholeProduct:
+    def test_an_order_becomes_active_soon(self, product_on_rabbitmq):
+        path = place(product_on_rabbitmq)
+        started = time.monotonic()
+
+        wait_until(lambda: call(product_on_rabbitmq, "GET", path)["status"] == "ACTIVE")
+
+        assert time.monotonic() - started < 10
+
+    def test_what_the_broker_lost_is_handed_out_again(self, product_on_rabbitmq, celery_app):
+        product_on_rabbitmq.kill("worker")
+        paths = [place(product_on_rabbitmq) for _ in range(3)]
+        with celery_app.connection_for_write() as broker:
+            queue = celery_app.amqp.queues["keepsite.orders"](broker.default_channel)
+            wait_until(lambda: queue.queue_declare(passive=True).message_count >= 3)
+            queue.purge()
+        product_on_rabbitmq.start("worker")
+
+        for path in paths:
+            wait_until(lambda path=path: call(product_on_rabbitmq, "GET", path)["status"] == "ACTIVE")
+
+        assert call(product_on_rabbitmq, "GET", "/v1/secrets?limit=1")["total"] >= 3
