@@ -31,7 +31,7 @@ def request_bytes(method, path, *, host, headers, body=b""):
 
 
 def run(address, request, *, connections, seconds, expected):
-    """Send ``request`` over ``connections`` for ``seconds``; another status than ``expected`` is a failure."""
+    """Send ``request`` over ``connections`` for ``seconds``; another status is a failure."""
     latencies, failures = [], []
     started = time.perf_counter()
     deadline = started + seconds

@@ -97,7 +97,7 @@ def report(results, options):
         print(json.dumps(rates))
         return
     print(
-        f"{options.connections} connections, {options.workers} processes of 8 threads, {options.seconds:g} s each\n"
+        f"{options.connections} connections, {options.workers} processes of 8 threads, {options.seconds:g} s\n"
     )
     print(f"{'request':<14}{'per second':>12}{'of health':>12}{'p50 ms':>9}{'p99 ms':>9}{'failed':>8}")
     for name, result in results.items():

@@ -4,11 +4,16 @@ What a test run must not share (state folder, token, database) is new for every 
 processes that tests start inherit it through the environment.
 """
 
+import atexit
 import os
+import shutil
 import tempfile
 from pathlib import Path
 
-_state = Path(os.environ.setdefault("KEEPSITE_STATE_DIR", tempfile.mkdtemp(prefix="keepsite-tests-")))
+if "KEEPSITE_STATE_DIR" not in os.environ:
+    os.environ["KEEPSITE_STATE_DIR"] = tempfile.mkdtemp(prefix="keepsite-tests-")
+    atexit.register(shutil.rmtree, os.environ["KEEPSITE_STATE_DIR"], ignore_errors=True)
+_state = Path(os.environ["KEEPSITE_STATE_DIR"])
 for _name, _value in {
     "KEEPSITE_SECRET_KEY": "for tests only, and long enough that Django does not warn about it: 0123456789",
     "KEEPSITE_DATABASE_URL": f"sqlite:///{_state}/tests.sqlite3",
