@@ -42,12 +42,12 @@ lint: ## Style, types, direction of imports, templates, missing migrations
 bench: ## How fast it is, as ratios
 	@deploy/embedded/packages.sh run
 	@deploy/embedded/venv.sh constraints-dev.txt
-	@$(BIN)/python bench/run.py
+	@$(BIN)/python -m bench.run
 
 screenshots: ## Pictures of the console, light and dark, in .screens
 	@deploy/embedded/packages.sh test
 	@deploy/embedded/venv.sh constraints-dev.txt
-	@$(BIN)/python tests/console/screenshots.py
+	@$(BIN)/python -m tests.console.screenshots
 
 lock: ## Write both constraints files anew from pyproject.toml; FLAGS=--upgrade takes newer versions
 	@deploy/embedded/packages.sh run

@@ -7,16 +7,14 @@ tests/call_counts.json, which the tests hold true.
 
 import argparse
 import json
-import sys
 import tempfile
 import urllib.request
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parent.parent
-sys.path.insert(0, str(ROOT))
+from bench import load
+from tests.support.product import Product
 
-from bench import load  # noqa: E402
-from tests.support.product import Product  # noqa: E402
+ROOT = Path(__file__).resolve().parent.parent
 
 STORE = json.dumps({"name": "bench", "payload": "x" * 32, "payload_content_type": "text/plain"}).encode()
 JSON = {"Content-Type": "application/json"}
@@ -97,9 +95,9 @@ def report(results, options):
         print(json.dumps(rates))
         return
     print(
-        f"{options.connections} connections, {options.workers} processes of 8 threads, {options.seconds:g} s\n"
+        f"{options.connections} connections, {options.workers} processes of 8 threads, {options.seconds:g} s"
     )
-    print(f"{'request':<14}{'per second':>12}{'of health':>12}{'p50 ms':>9}{'p99 ms':>9}{'failed':>8}")
+    print(f"\n{'request':<14}{'per second':>12}{'of health':>12}{'p50 ms':>9}{'p99 ms':>9}{'failed':>8}")
     for name, result in results.items():
         print(
             f"{name:<14}{result.per_second:>12.0f}{result.per_second / base:>12.2f}"

@@ -93,7 +93,7 @@ CONTENT_SECURITY_POLICY = {
         "base-uri": ["'none'"],
         "form-action": ["'self'"],
         "frame-ancestors": ["'none'"],
-        "img-src": ["'self'", "data:"],  # Django's admin draws icons as data URIs in its style sheets
+        "img-src": ["'self'"],
         "object-src": ["'none'"],
     },
 }

@@ -1,33 +1,200 @@
-from django.contrib import admin
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any, ClassVar
 
-from keepsite.readonly import ReadOnlyAdmin
+from django.contrib import admin
+from django.db.models import Q
+from django.utils.safestring import SafeString
+
+from keepsite.projects.models import Project
+from keepsite.readonly import (
+    CreatedFilter,
+    Detail,
+    EmptyState,
+    Fact,
+    Notice,
+    ProjectFilter,
+    ReadOnlyAdmin,
+    Section,
+    StateFilter,
+    Tone,
+    bits,
+    breakable,
+    code,
+    detail_url,
+    link,
+    moment,
+    pill,
+    relative,
+    short_id,
+    text,
+    unbroken,
+)
 from orders_app.models import Order
+from secrets_app.models import Secret
+
+STATUSES: dict[str, tuple[str, Tone]] = {
+    Order.Status.PENDING: ("Waiting", Tone.WAITING),
+    Order.Status.ACTIVE: ("Fulfilled", Tone.GOOD),
+    Order.Status.ERROR: ("Failed", Tone.BAD),
+}
 
 
 @admin.register(Order)
 class OrderAdmin(ReadOnlyAdmin):
     """Orders: how far they are, and why they failed."""
 
-    list_display = ("id", "project", "type", "status", "attempts", "created_at", "updated_at", "error_reason")
-    list_filter = ("status", "type", ("deleted_at", admin.EmptyFieldListFilter))
+    title = "Order"
+    title_plural = "Orders"
+    lead = "Keys that clients asked for. Workers make them and store each as a secret."
+    empty = EmptyState(
+        sentence="No client has ordered a key yet. Orders come through the API: POST /v1/orders."
+    )
+    state_words: ClassVar = {
+        "waiting": "waiting",
+        "fulfilled": "fulfilled",
+        "failed": "failed",
+        "kept": "not deleted",
+        "deleted": "deleted",
+    }
+    list_display = ("label", "state", "shown_project", "wish", "attempts", "created", "reason")
+    number_columns = frozenset({"attempts"})
+    list_filter = (StateFilter, CreatedFilter, ProjectFilter)
     search_fields = ("=id", "=secret_id", "=project__external_id")
-    search_help_text = "Order id, id of the secret it made, or project id"
-    date_hierarchy = "created_at"
+    search_help_text = "Id, ref, secret id or project id"
     list_select_related = ("project",)
     ordering = ("-created_at",)
-    fieldsets = (
-        (None, {"fields": ("id", "project", "creator_id", "type", "meta")}),
-        ("Result", {"fields": ("status", "secret_id", "error_status_code", "error_reason")}),
-        ("On its way", {"fields": ("attempts", "not_before", "handed_out_at", "lease_until")}),
-        ("Times", {"fields": ("created_at", "updated_at", "deleted_at")}),
-    )
-    readonly_fields = (
-        "id",
-        "attempts",
-        "not_before",
-        "handed_out_at",
-        "lease_until",
-        "created_at",
-        "updated_at",
-        "deleted_at",
-    )
+
+    def states(self, now: datetime) -> Mapping[str, Q]:  # noqa: ARG002  # they do not change with time
+        """An order that is deleted is nothing else."""
+        kept = Q(deleted_at=None)
+        return {
+            "waiting": kept & Q(status=Order.Status.PENDING),
+            "fulfilled": kept & Q(status=Order.Status.ACTIVE),
+            "failed": kept & Q(status=Order.Status.ERROR),
+            "kept": kept,
+            "deleted": Q(deleted_at__isnull=False),
+        }
+
+    def detail(self, row: Order, *, now: datetime) -> Detail:
+        """What was asked for, what came of it, where it is."""
+        return Detail(
+            kind=self.title,
+            title=row.id,
+            state=_pill(row),
+            notice=_notice(row),
+            sections=(
+                Section(title="What was asked for", facts=tuple(_wishes(row))),
+                _result(row),
+                Section(
+                    title="On its way",
+                    facts=(
+                        Fact(label="Attempts", value=text(row.attempts)),
+                        Fact(label="Not before", value=relative(row.not_before, now=now)),
+                        Fact(label="Handed out", value=relative(row.handed_out_at, now=now)),
+                        Fact(
+                            label="Held until",
+                            value=relative(row.lease_until, now=now, absent="no worker holds it"),
+                        ),
+                    ),
+                ),
+                Section(
+                    title="Whose it is",
+                    facts=(
+                        Fact(label="Project", value=link(detail_url(Project, row.project_id), row.project)),
+                        Fact(label="Creator", value=code(row.creator_id)),
+                        Fact(label="Order id", value=code(row.id), note="The last part of its ref."),
+                    ),
+                ),
+                Section(
+                    title="Times",
+                    facts=(
+                        Fact(label="Placed", value=relative(row.created_at, now=now)),
+                        Fact(label="Updated", value=relative(row.updated_at, now=now)),
+                        Fact(label="Deleted", value=relative(row.deleted_at, now=now)),
+                    ),
+                ),
+            ),
+        )
+
+    @admin.display(description="order")
+    def label(self, order: Order) -> SafeString:
+        """The beginning of its id."""
+        return short_id(order.id)
+
+    @admin.display(description="state", ordering="status")
+    def state(self, order: Order) -> SafeString:
+        """How far it is."""
+        return _pill(order)
+
+    @admin.display(description="project", ordering="project__external_id")
+    def shown_project(self, order: Order) -> SafeString:
+        """Whose it is."""
+        return breakable(str(order.project))
+
+    @admin.display(description="asks for")
+    def wish(self, order: Order) -> SafeString:
+        """Algorithm and length."""
+        meta: dict[str, Any] = order.meta  # Any: JSON values
+        parts = [str(meta.get("algorithm") or order.get_type_display()).upper()]
+        if meta.get("bit_length"):
+            parts.append(str(bits(meta["bit_length"])))
+        return unbroken(" ".join(parts))
+
+    @admin.display(description="placed (UTC)", ordering="created_at")
+    def created(self, order: Order) -> SafeString:
+        """Since when."""
+        return moment(order.created_at)
+
+    @admin.display(description="why it failed")
+    def reason(self, order: Order) -> SafeString | str:
+        """The words its client reads."""
+        return text(order.error_reason) if order.error_reason else "\N{EN DASH}"
+
+
+def _pill(order: Order) -> SafeString:
+    if order.deleted_at is not None:
+        return pill("Deleted", Tone.QUIET)
+    word, tone = STATUSES[order.status]
+    return pill(word, tone)
+
+
+def _notice(order: Order) -> Notice | None:
+    if order.deleted_at is not None:
+        return Notice(tone=Tone.QUIET, message="This order is deleted. What it made stays.")
+    if order.status == Order.Status.ERROR:
+        reason = order.error_reason or "It failed and gave no reason."
+        return Notice(tone=Tone.BAD, message=reason)
+    return None
+
+
+def _wishes(order: Order) -> list[Fact]:
+    """The order's meta; only names we know, so that nothing unforeseen is shown."""
+    meta: dict[str, Any] = order.meta  # Any: JSON values
+    return [
+        Fact(label="Kind", value=order.get_type_display()),
+        Fact(label="Algorithm", value=text(meta.get("algorithm"))),
+        Fact(label="Length", value=bits(meta.get("bit_length"))),
+        Fact(label="Mode", value=text(meta.get("mode"))),
+        Fact(label="Name", value=text(meta.get("name"))),
+        Fact(label="Content type", value=text(meta.get("payload_content_type"))),
+        Fact(label="Expiration", value=text(meta.get("expiration"))),
+    ]
+
+
+def _result(order: Order) -> Section:
+    title = "What came of it"
+    if order.status == Order.Status.ERROR:
+        return Section(
+            title=title,
+            facts=(
+                Fact(label="Reason", value=text(order.error_reason), note="The client reads the same words."),
+                Fact(label="Status code", value=text(order.error_status_code)),
+            ),
+        )
+    if order.secret_id is None:
+        return Section(title=title, note="Nothing yet: a worker will take it.")
+    secret = Secret.objects.filter(id=order.secret_id).only("id", "name").first()
+    made = link(detail_url(Secret, secret.id), str(secret)) if secret else code(order.secret_id)
+    note = "" if secret else "It has been removed since."
+    return Section(title=title, facts=(Fact(label="Secret", value=made, note=note),))

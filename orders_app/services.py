@@ -23,7 +23,7 @@ from secrets_app.services.secrets import insert_secret
 
 log = structlog.get_logger(__name__)
 
-FIRST_PAUSE_S = 1
+SHORTEST_PAUSE_S = 1
 LONGEST_PAUSE_S = 60
 # What the current Barbican release says of a processed order; clients read it as "nothing special".
 PROCESSED = "Unknown"
@@ -133,12 +133,22 @@ def fulfil(held: Claim) -> None:
 
 
 def release(held: Claim) -> None:
-    """Give the order back after a fault that will pass; it is handed out again after a pause."""
+    """Give the order back after a fault that will pass; it is handed out again after a pause.
+
+    The pause grows with the order's age.  The attempt does not count: however long the
+    HSM is away, orders wait for it.
+    """
     now = timezone.now()
-    pause = min(FIRST_PAUSE_S * 2 ** max(held.order.attempts - 1, 0), LONGEST_PAUSE_S)
+    waited_s = (now - held.order.created_at).total_seconds()
+    pause = round(min(max(waited_s, SHORTEST_PAUSE_S), LONGEST_PAUSE_S))
 
     def give_back() -> None:
-        _held(held).update(lease_until=None, handed_out_at=None, not_before=now + timedelta(seconds=pause))
+        _held(held).update(
+            lease_until=None,
+            handed_out_at=None,
+            not_before=now + timedelta(seconds=pause),
+            attempts=F("attempts") - 1,
+        )
 
     writes.commit(give_back, committed=Order.objects.filter(id=held.order.id, lease_until=None).exists)
     log.warning("order.released", order_id=held.order.id, again_in_s=pause)

@@ -3,6 +3,7 @@
 import structlog
 from celery import Task
 
+from keepsite import writes
 from keepsite.celery import app
 from keepsite.errors import KeepsiteError, Unavailable
 from orders_app import services
@@ -28,7 +29,10 @@ class OrderTask(Task):  # type: ignore[type-arg]  # generic for type checkers on
         except KeepsiteError as error:
             log.exception("order.failed", order_id=held.order.id, error=type(error).__name__)
             services.fail(held, reason=error.public)
-        except Exception:
+        except Exception as error:
+            if writes.is_passing(error):  # a read met a database that was away for a moment
+                services.release(held)
+                return
             log.exception("order.failed_unexpectedly", order_id=held.order.id)
             services.fail(held, reason="Keepsite failed to make this key; its log has the details.")
 

@@ -60,6 +60,7 @@ class ApiMiddleware:
         try:
             context = ApiContext(base_href=base_href(request))
             if needs_identity:
+                audit.require_writable()
                 context.principal = call.actor = principal = authenticate(request.headers)
                 structlog.contextvars.bind_contextvars(
                     project_id=principal.project_id, user_id=principal.user_id

@@ -4,6 +4,6 @@ Records go to a file per node and day (``files.py``), never hold secret material
 and are written before the answer leaves.
 """
 
-from keepsite.audit.records import Actor, Call, call, finish, record
+from keepsite.audit.records import Actor, Call, call, finish, record, require_writable
 
-__all__ = ["Actor", "Call", "call", "finish", "record"]
+__all__ = ["Actor", "Call", "call", "finish", "record", "require_writable"]

@@ -27,6 +27,15 @@ class AuditFile:
         self._day = ""
         self._descriptor = -1
 
+    def open(self) -> None:
+        """Open today's file, so that a folder that cannot be written is noticed before any work is done.
+
+        Raises:
+            OSError: it cannot be opened.
+        """
+        with self._lock:
+            self._follow_the_day()
+
     def append(self, record: dict[str, Any]) -> None:
         """Write ``record``; on return the system has it.
 

@@ -55,6 +55,18 @@ def call(*, action: str, request_id: str, client: str) -> Iterator[Call]:
         _current.reset(token)
 
 
+def require_writable() -> None:
+    """Refuse a call whose record would have nowhere to go, before any work is done.
+
+    Raises:
+        Unavailable: today's file cannot be opened.
+    """
+    try:
+        audit_file().open()
+    except OSError as error:
+        raise _unwritable(error) from error
+
+
 def finish(ended: Call, *, status: int) -> None:
     """Write the record of a call that is about to be answered with ``status``.
 
@@ -118,5 +130,9 @@ def _write(entry: dict[str, Any]) -> None:
     try:
         audit_file().append(head | entry)
     except OSError as error:
-        log.critical("audit.not_written", folder=str(settings.AUDIT_DIR), exc_info=True)
-        raise Unavailable("The audit trail cannot be written, so nothing is answered. Try again.") from error
+        raise _unwritable(error) from error
+
+
+def _unwritable(error: OSError) -> Unavailable:
+    log.critical("audit.not_written", folder=str(settings.AUDIT_DIR), exc_info=error)
+    return Unavailable("The audit trail cannot be written, so nothing is answered. Try again.")

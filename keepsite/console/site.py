@@ -1,14 +1,26 @@
-from collections.abc import Callable
-from typing import Any, TypeVar
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING, Any, TypeVar
 
+from django.contrib import messages
 from django.contrib.admin import AdminSite
+from django.contrib.auth.views import PasswordChangeView
+from django.db.models import Model
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.http.response import HttpResponseBase
+from django.template.response import TemplateResponse
 from django.urls import reverse
+from django.utils import timezone
 
 from keepsite import audit
+from keepsite.console.forms import LoginForm, OwnPasswordForm
 from keepsite.console.models import OneTimePassword
+from keepsite.console.navigation import navigation
+from keepsite.console.pages.overview import overview
 from keepsite.identity.operators import console_principal
+from keepsite.readonly import ReadOnlyAdmin
+
+if TYPE_CHECKING:
+    from django.contrib.admin.options import ModelAdmin
 
 View = TypeVar("View", bound=Callable[..., HttpResponseBase])
 OPEN_TO_ONE_TIME_PASSWORDS = frozenset({"password_change", "password_change_done", "logout", "jsi18n"})
@@ -21,6 +33,47 @@ class ConsoleSite(AdminSite):
     site_title = "Keepsite"
     index_title = "Overview"
     site_url = None
+    enable_nav_sidebar = False  # ours stands in base_site.html and needs no script
+    login_form = LoginForm
+
+    def register(
+        self,
+        model_or_iterable: type[Model] | Iterable[type[Model]],
+        admin_class: "type[ModelAdmin[Any]] | None" = None,  # Any: pages of every model
+        **options: Any,  # Any: Django's signature
+    ) -> None:
+        """Take read-only pages alone; editable ones that other packages bring along stay out."""
+        if admin_class is not None and issubclass(admin_class, ReadOnlyAdmin):
+            super().register(model_or_iterable, admin_class, **options)
+
+    def each_context(self, request: HttpRequest) -> dict[str, Any]:  # Any: template values
+        """What every page is given: Django's values, and where to go from here."""
+        allowed = self.has_permission(request)
+        return {**super().each_context(request), "navigation": navigation(self, request) if allowed else ()}
+
+    def index(
+        self,
+        request: HttpRequest,
+        extra_context: dict[str, Any] | None = None,  # Any: template values
+    ) -> TemplateResponse:
+        """The overview."""
+        request.current_app = self.name
+        context = {
+            **self.each_context(request),
+            "title": self.index_title,
+            "page": overview(self, now=timezone.now()),
+            **(extra_context or {}),
+        }
+        return TemplateResponse(request, "admin/index.html", context)
+
+    def app_index(  # type: ignore[override]  # Django's renders a page
+        self,
+        request: HttpRequest,  # noqa: ARG002  # Django's signature
+        app_label: str,  # noqa: ARG002
+        extra_context: dict[str, Any] | None = None,  # noqa: ARG002  # Any: template values
+    ) -> HttpResponse:
+        """How our code is split into apps is nothing to an operator: the overview instead."""
+        return HttpResponseRedirect(reverse("admin:index"))
 
     def admin_view(self, view: View, cacheable: bool = False) -> View:  # noqa: FBT001, FBT002  # Django's signature
         """Django's check of who may look, and ours: a one-time password opens one page only."""
@@ -37,12 +90,16 @@ class ConsoleSite(AdminSite):
         self,
         request: HttpRequest,
         extra_context: dict[str, Any] | None = None,  # Any: template values
-    ) -> HttpResponse:
+    ) -> HttpResponseBase:
         """Let an operator choose a password; a one-time password ends with it."""
         first = _has_one_time_password(request)
-        response: HttpResponse = super().password_change(
-            request, {**(extra_context or {}), "is_first_password": first}
+        closed = {"is_first_password": True, "navigation": ()} if first else {}
+        view = PasswordChangeView.as_view(
+            form_class=OwnPasswordForm,
+            success_url=reverse("admin:index"),
+            extra_context={**self.each_context(request), **(extra_context or {}), **closed},
         )
+        response = view(request)
         if request.method == "POST" and isinstance(response, HttpResponseRedirect):
             OneTimePassword.objects.filter(user=request.user.pk).delete()
             audit.record(
@@ -50,6 +107,7 @@ class ConsoleSite(AdminSite):
                 actor=console_principal(request.user.get_username()),
                 subject=request.user,
             )
+            messages.success(request, "Your password is changed. Other log-ins of yours have ended.")
         return response
 
 

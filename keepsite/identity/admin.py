@@ -1,31 +1,110 @@
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+from typing import ClassVar
+
 from django.contrib import admin
+from django.db.models import Q
 from django.utils import timezone
+from django.utils.safestring import SafeString
 
 from keepsite.identity.models import APIKey
-from keepsite.readonly import ReadOnlyAdmin
+from keepsite.projects.models import Project
+from keepsite.readonly import (
+    Detail,
+    EmptyState,
+    Fact,
+    Notice,
+    ProjectFilter,
+    ReadOnlyAdmin,
+    Section,
+    StateFilter,
+    Tone,
+    breakable,
+    code,
+    detail_url,
+    link,
+    moment,
+    pill,
+    relative,
+)
+
+SOON = timedelta(days=14)  # leaves two working weeks to hand out a new key
 
 
 @admin.register(APIKey)
 class APIKeyAdmin(ReadOnlyAdmin):
     """API keys: whose they are and whether they still open anything; never the keys themselves."""
 
-    list_display = ("name", "project", "user_id", "role_names", "state", "created_at", "expires_at")
+    title = "API key"
+    title_plural = "API keys"
+    lead = "Credentials of clients, bound to a project and roles. A key is shown once, when it is made."
+    empty = EmptyState(
+        sentence="There is no API key. With KEEPSITE_AUTH=local every client needs one.",
+        commands=("manage.py api_key create --project PROJECT --user USER --role member --name 'what for'",),
+    )
+    state_words: ClassVar = {
+        "valid": "valid",
+        "expiring": f"expiring within {SOON.days} days",
+        "expired": "expired",
+        "revoked": "revoked",
+    }
+    list_display = ("name", "state", "shown_project", "shown_user", "role_names", "expires", "created")
+    list_filter = (StateFilter, ProjectFilter)
     search_fields = ("=id", "name", "user_id", "project__external_id")
-    search_help_text = "Key id, name, user or project id"
+    search_help_text = "Name, user, project id or key id"
     list_select_related = ("project",)
     ordering = ("-created_at",)
-    fields = (
-        "id",
-        "name",
-        "project",
-        "user_id",
-        "role_names",
-        "state",
-        "created_at",
-        "expires_at",
-        "revoked_at",
-    )
-    readonly_fields = ("id", "role_names", "state", "created_at", "revoked_at")
+    unseen = ("sha256",)
+
+    def states(self, now: datetime) -> Mapping[str, Q]:
+        """A key that is ``expiring`` is a valid one, too."""
+        valid = Q(revoked_at=None) & (Q(expires_at=None) | Q(expires_at__gt=now))
+        return {
+            "valid": valid,
+            "expiring": valid & Q(expires_at__lte=now + SOON),
+            "expired": Q(revoked_at=None, expires_at__lte=now),
+            "revoked": Q(revoked_at__isnull=False),
+        }
+
+    def detail(self, row: APIKey, *, now: datetime) -> Detail:
+        """Whose key it is, what it may, how long."""
+        return Detail(
+            kind=self.title,
+            title=row.name,
+            state=_pill(row, now),
+            notice=_notice(row, now),
+            sections=(
+                Section(
+                    title="Who calls with it",
+                    facts=(
+                        Fact(label="Project", value=link(detail_url(Project, row.project_id), row.project)),
+                        Fact(
+                            label="User", value=code(row.user_id), note="Appears as creator of what it makes."
+                        ),
+                        Fact(label="Roles", value=", ".join(row.roles)),
+                    ),
+                ),
+                Section(
+                    title="Times",
+                    facts=(
+                        Fact(label="Created", value=relative(row.created_at, now=now)),
+                        Fact(label="Expires", value=relative(row.expires_at, now=now)),
+                        Fact(label="Revoked", value=relative(row.revoked_at, now=now)),
+                    ),
+                ),
+                Section(title="Identity", facts=(Fact(label="Key id", value=code(row.id)),)),
+            ),
+        )
+
+    @admin.display(description="project", ordering="project__external_id")
+    def shown_project(self, key: APIKey) -> SafeString:
+        """Whose it is."""
+        return breakable(str(key.project))
+
+    @admin.display(description="user", ordering="user_id")
+    def shown_user(self, key: APIKey) -> SafeString:
+        """Who calls with it."""
+        return breakable(key.user_id)
 
     @admin.display(description="roles")
     def role_names(self, key: APIKey) -> str:
@@ -33,8 +112,35 @@ class APIKeyAdmin(ReadOnlyAdmin):
         return ", ".join(key.roles)
 
     @admin.display(description="state")
-    def state(self, key: APIKey) -> str:
+    def state(self, key: APIKey) -> SafeString:
         """Whether it still opens anything."""
-        if key.revoked_at is not None:
-            return "revoked"
-        return "valid" if key.is_valid(timezone.now()) else "expired"
+        return _pill(key, timezone.now())
+
+    @admin.display(description="expires (UTC)", ordering="expires_at")
+    def expires(self, key: APIKey) -> SafeString:
+        """Until when."""
+        return moment(key.expires_at)
+
+    @admin.display(description="created (UTC)", ordering="created_at")
+    def created(self, key: APIKey) -> SafeString:
+        """Since when."""
+        return moment(key.created_at)
+
+
+def _pill(key: APIKey, now: datetime) -> SafeString:
+    if key.revoked_at is not None:
+        return pill("Revoked", Tone.QUIET)
+    if not key.is_valid(now):
+        return pill("Expired", Tone.QUIET)
+    if key.expires_at is not None and key.expires_at <= now + SOON:
+        return pill("Expires soon", Tone.WARNING)
+    return pill("Valid", Tone.GOOD)
+
+
+def _notice(key: APIKey, now: datetime) -> Notice | None:
+    if key.is_valid(now):
+        return None
+    word = "revoked" if key.revoked_at else "expired"
+    return Notice(
+        tone=Tone.QUIET, message=f"This key has {'been ' if key.revoked_at else ''}{word}: it opens nothing."
+    )

@@ -1,8 +1,9 @@
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Any, ClassVar
 
 from django.contrib import admin
-from django.db.models import QuerySet
+from django.db.models import Q, QuerySet
 from django.http import HttpRequest
 from django.utils.safestring import SafeString
 
@@ -16,6 +17,7 @@ from keepsite.readonly import (
     ProjectFilter,
     ReadOnlyAdmin,
     Section,
+    StateFilter,
     Tone,
     code,
     counted,
@@ -48,22 +50,6 @@ WRAP_ALGORITHMS = {"kw": "AES key wrap (RFC 3394)"}
 NEWEST_MKEKS = 50
 
 
-class MKEKStateFilter(ChoiceFilter):
-    """What a master key is for."""
-
-    title = "state"
-    parameter_name = "state"
-    options: ClassVar = tuple((state, word.lower()) for state, (word, _, _) in MKEK_STATES.items())
-
-
-class PKEKStateFilter(ChoiceFilter):
-    """What a generation is for."""
-
-    title = "state"
-    parameter_name = "state"
-    options: ClassVar = tuple((state, word.lower()) for state, (word, _, _) in PKEK_STATES.items())
-
-
 class MKEKFilter(ChoiceFilter):
     """The master key that wraps a generation."""
 
@@ -86,18 +72,23 @@ class MKEKAdmin(ReadOnlyAdmin):
         sentence="There is no master key yet: nothing can be stored.",
         commands=("manage.py mkek_generate --label keepsite-mkek-1 --activate",),
     )
+    state_words: ClassVar = {state: word.lower() for state, (word, _, _) in MKEK_STATES.items()}
     list_display = ("label", "shown_state", "wrapped_count", "check_value", "token_id", "created")
     number_columns = frozenset({"wrapped_count"})
-    list_filter = (MKEKStateFilter,)
+    list_filter = (StateFilter,)
     search_fields = ("label", "=cka_id", "=kcv")
     search_help_text = "Label, CKA_ID or key check value"
     ordering = ("-created_at",)
     unseen = ("canary_wrapped", "canary_iv", "canary_ciphertext")
 
+    def states(self, now: datetime) -> Mapping[str, Q]:  # noqa: ARG002  # they do not change with time
+        """Its column says it."""
+        return {state: Q(state=state) for state in self.state_words}
+
     def get_queryset(self, request: HttpRequest) -> QuerySet[MKEK]:
         """MKEKs with how many pKEKs each wraps."""
         mkeks: QuerySet[MKEK] = super().get_queryset(request)
-        return mkeks.annotate(wrapped_pkeks=counted(MKEK, "pkeks"))
+        return mkeks.annotate(pkek_count=counted(MKEK, "pkeks"))
 
     def detail(self, row: Any, *, now: datetime) -> Detail:  # Any: an MKEK with the annotation above
         """How the token knows it, and what depends on it."""
@@ -113,7 +104,7 @@ class MKEKAdmin(ReadOnlyAdmin):
                         Fact(label="State", value=meaning),
                         Fact(
                             label="pKEKs under it",
-                            value=link(list_url(ProjectKEK, mkek=row.id), text(row.wrapped_pkeks)),
+                            value=link(list_url(ProjectKEK, mkek=row.id), text(row.pkek_count)),
                             note="Generations of all projects, also decrypt-only ones.",
                         ),
                     ),
@@ -124,7 +115,9 @@ class MKEKAdmin(ReadOnlyAdmin):
                         Fact(label="CKA_LABEL", value=code(row.label)),
                         Fact(label="CKA_ID", value=code(row.cka_id)),
                         Fact(
-                            label="Key check value", value=code(row.kcv), note="A label for people, never proof."
+                            label="Key check value",
+                            value=code(row.kcv),
+                            note="A label for people, never proof.",
                         ),
                     ),
                 ),
@@ -143,10 +136,10 @@ class MKEKAdmin(ReadOnlyAdmin):
         """What it is for, in a word."""
         return _mkek_pill(mkek)
 
-    @admin.display(description="pKEKs", ordering="wrapped_pkeks")
+    @admin.display(description="pKEKs", ordering="pkek_count")
     def wrapped_count(self, mkek: Any) -> int:  # Any: an MKEK with the annotation above
         """How many pKEKs it wraps."""
-        count: int = mkek.wrapped_pkeks
+        count: int = mkek.pkek_count
         return count
 
     @admin.display(description="check value")
@@ -159,7 +152,7 @@ class MKEKAdmin(ReadOnlyAdmin):
         """How the token finds it."""
         return code(mkek.cka_id)
 
-    @admin.display(description="generated", ordering="created_at")
+    @admin.display(description="generated (UTC)", ordering="created_at")
     def created(self, mkek: MKEK) -> SafeString:
         """Since when."""
         return moment(mkek.created_at)
@@ -173,9 +166,10 @@ class ProjectKEKAdmin(ReadOnlyAdmin):
     title_plural = "pKEKs"
     lead = "Generations of project key-encryption keys. They seal payloads and are stored wrapped by an MKEK."
     empty = EmptyState(sentence="No project has a key yet. The first payload a project stores makes one.")
+    state_words: ClassVar = {state: word.lower() for state, (word, _, _) in PKEK_STATES.items()}
     list_display = ("shown_project", "generation", "shown_state", "shown_mkek", "created", "retired")
     number_columns = frozenset({"generation"})
-    list_filter = (PKEKStateFilter, MKEKFilter, ProjectFilter)
+    list_filter = (StateFilter, MKEKFilter, ProjectFilter)
     search_fields = ("=id", "project__external_id")
     search_help_text = "Part of a project id, or a pKEK id"
     ordering = ("-created_at",)
@@ -188,10 +182,14 @@ class ProjectKEKAdmin(ReadOnlyAdmin):
         "mkek__canary_ciphertext",
     )
 
+    def states(self, now: datetime) -> Mapping[str, Q]:  # noqa: ARG002  # they do not change with time
+        """Its column says it."""
+        return {state: Q(state=state) for state in self.state_words}
+
     def get_queryset(self, request: HttpRequest) -> QuerySet[ProjectKEK]:
         """Generations with their project and MKEK."""
         pkeks: QuerySet[ProjectKEK] = super().get_queryset(request)
-        return pkeks.select_related("project", "mkek").defer(*self.unseen)
+        return pkeks.select_related("project", "mkek")
 
     def detail(self, row: ProjectKEK, *, now: datetime) -> Detail:
         """Whose key it is, what wraps it, what it does."""
@@ -231,7 +229,7 @@ class ProjectKEKAdmin(ReadOnlyAdmin):
     @admin.display(description="project", ordering="project__external_id")
     def shown_project(self, pkek: ProjectKEK) -> str:
         """Whose key it is."""
-        return pkek.project.external_id
+        return str(pkek.project)
 
     @admin.display(description="state", ordering="state")
     def shown_state(self, pkek: ProjectKEK) -> SafeString:
@@ -243,12 +241,12 @@ class ProjectKEKAdmin(ReadOnlyAdmin):
         """What wraps it."""
         return link(detail_url(MKEK, pkek.mkek_id), pkek.mkek)
 
-    @admin.display(description="created", ordering="created_at")
+    @admin.display(description="created (UTC)", ordering="created_at")
     def created(self, pkek: ProjectKEK) -> SafeString:
         """Since when."""
         return moment(pkek.created_at)
 
-    @admin.display(description="retired", ordering="retired_at")
+    @admin.display(description="retired (UTC)", ordering="retired_at")
     def retired(self, pkek: ProjectKEK) -> SafeString:
         """Until when."""
         return moment(pkek.retired_at)

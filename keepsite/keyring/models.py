@@ -39,7 +39,7 @@ class MKEK(models.Model):
         verbose_name_plural = "MKEKs"
 
     def __str__(self) -> str:
-        return self.label
+        return str(self.label)
 
     @property
     def canary(self) -> WrappedKey:

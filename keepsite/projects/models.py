@@ -17,4 +17,4 @@ class Project(models.Model):
     created_at = models.DateTimeField(default=timezone.now, editable=False)
 
     def __str__(self) -> str:
-        return self.external_id
+        return str(self.external_id)

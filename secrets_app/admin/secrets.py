@@ -1,59 +1,251 @@
-from django.contrib import admin
-from django.db.models import QuerySet
-from django.http import HttpRequest
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any, ClassVar
 
-from keepsite.readonly import ReadOnlyAdmin
-from secrets_app.models import Secret
+from django.contrib import admin
+from django.db.models import F, Q, QuerySet
+from django.http import HttpRequest
+from django.utils import timezone
+from django.utils.html import format_html_join
+from django.utils.safestring import SafeString
+
+from keepsite.keyring.models import MKEK, ProjectKEK
+from keepsite.projects.models import Project
+from keepsite.readonly import (
+    ChoiceFilter,
+    CreatedFilter,
+    Detail,
+    EmptyState,
+    Fact,
+    Heading,
+    Notice,
+    ProjectFilter,
+    ReadOnlyAdmin,
+    Row,
+    Section,
+    StateFilter,
+    Table,
+    Tone,
+    bits,
+    breakable,
+    code,
+    data_size,
+    day,
+    detail_url,
+    link,
+    moment,
+    pill,
+    relative,
+    short_id,
+    text,
+    unbroken,
+)
+from secrets_app.choices import SecretType
+from secrets_app.models import Payload, Secret, SecretConsumer
+
+SHOWN_CONSUMERS = 50
+EXAMPLE = """\
+curl "$KEEPSITE_URL/v1/secrets" -H "X-Auth-Token: $API_KEY" \\
+  -H 'Content-Type: application/json' \\
+  -d '{"name": "first", "payload": "hello", "payload_content_type": "text/plain"}'"""
+CONSUMER_HEADINGS = tuple(
+    Heading(label=label) for label in ("Service", "Resource type", "Resource id", "Since (UTC)")
+)
+
+
+class TypeFilter(ChoiceFilter):
+    """What clients say their payloads are."""
+
+    title = "type"
+    parameter_name = "secret_type"
+    options: ClassVar = tuple((kind.value, kind.value) for kind in SecretType)
 
 
 @admin.register(Secret)
 class SecretAdmin(ReadOnlyAdmin):
     """What is known about secrets; payloads are not to be seen here, sealed or open."""
 
-    list_display = (
-        "label",
-        "project",
-        "secret_type",
-        "algorithm",
-        "bit_length",
-        "content_type",
-        "created_at",
-        "expires_at",
-        "deleted_at",
+    title = "Secret"
+    title_plural = "Secrets"
+    lead = "What is known about secrets. Payloads are not shown in the console, sealed or open."
+    empty = EmptyState(
+        sentence="No secret has been stored yet. Clients store them through the API.",
+        commands=(EXAMPLE,),
     )
-    list_filter = ("secret_type", "content_type", ("deleted_at", admin.EmptyFieldListFilter))
+    state_words: ClassVar = {
+        "live": "live",
+        "empty": "live, without payload",
+        "expired": "expired",
+        "deleted": "deleted",
+    }
+    list_display = ("label", "state", "kind", "shown_project", "size", "created", "expires")
+    number_columns = frozenset({"size"})
+    list_filter = (StateFilter, TypeFilter, CreatedFilter, ProjectFilter)
     search_fields = ("=id", "name", "=project__external_id")
-    search_help_text = "Secret id, name or project id"
-    date_hierarchy = "created_at"
-    list_select_related = ("project",)
+    search_help_text = "Name, id, ref or project id"
     ordering = ("-created_at",)
-    fieldsets = (
-        (None, {"fields": ("id", "name", "project", "creator_id")}),
-        (
-            "What its owner says it is",
-            {"fields": ("secret_type", "algorithm", "bit_length", "mode", "content_type")},
-        ),
-        ("Payload", {"fields": ("payload_state",)}),
-        ("Times", {"fields": ("created_at", "updated_at", "expires_at", "deleted_at")}),
-    )
-    readonly_fields = ("id", "created_at", "updated_at", "deleted_at", "payload_state")
+
+    def states(self, now: datetime) -> Mapping[str, Q]:
+        """A secret that is ``empty`` is a live one, too."""
+        live = Q(deleted_at=None) & (Q(expires_at=None) | Q(expires_at__gt=now))
+        return {
+            "live": live,
+            "empty": live & Q(content_type=None),
+            "expired": Q(deleted_at=None, expires_at__lte=now),
+            "deleted": Q(deleted_at__isnull=False),
+        }
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Secret]:
-        """Secrets without their ciphertext: it has no business in this process's memory."""
-        return super().get_queryset(request).select_related("project")
+        """Secrets with their project and the size of their payload, and nothing else of the payload."""
+        secrets: QuerySet[Secret] = super().get_queryset(request)
+        return secrets.select_related("project").annotate(payload_bytes=F("payload__size_bytes"))
+
+    def detail(self, row: Secret, *, now: datetime) -> Detail:
+        """Everything but the payload."""
+        return Detail(
+            kind=self.title,
+            title=str(row),
+            state=_pill(row, now),
+            notice=_notice(row),
+            sections=(
+                Section(
+                    title="What its owner says it is",
+                    facts=(
+                        Fact(label="Name", value=text(row.name)),
+                        Fact(label="Type", value=row.get_secret_type_display()),
+                        Fact(label="Algorithm", value=text(row.algorithm)),
+                        Fact(label="Length", value=bits(row.bit_length)),
+                        Fact(label="Mode", value=text(row.mode)),
+                    ),
+                    note="As given by the client; it is not checked against the payload.",
+                ),
+                _payload_section(row, now),
+                Section(
+                    title="Whose it is",
+                    facts=(
+                        Fact(label="Project", value=link(detail_url(Project, row.project_id), row.project)),
+                        Fact(label="Creator", value=code(row.creator_id)),
+                        Fact(label="Secret id", value=code(row.id), note="The last part of its ref."),
+                    ),
+                ),
+                Section(
+                    title="Times",
+                    facts=(
+                        Fact(label="Created", value=relative(row.created_at, now=now)),
+                        Fact(label="Updated", value=relative(row.updated_at, now=now)),
+                        Fact(label="Expires", value=relative(row.expires_at, now=now)),
+                        Fact(label="Deleted", value=relative(row.deleted_at, now=now)),
+                    ),
+                ),
+                _consumer_section(row),
+            ),
+        )
 
     @admin.display(description="name", ordering="name")
-    def label(self, secret: Secret) -> str:
-        """The name, or the id of a secret without one."""
-        return str(secret)
+    def label(self, secret: Secret) -> SafeString | str:
+        """The name, or the beginning of the id of a secret without one."""
+        return secret.name or short_id(secret.id)
 
-    @admin.display(description="sealed payload")
-    def payload_state(self, secret: Secret) -> str:
-        """How large it is and which key seals it."""
-        sizes = type(secret).objects.filter(id=secret.id, payload__isnull=False)
-        found = sizes.values_list(
-            "payload__size_bytes", "payload__pkek__generation", "payload__pkek__mkek__label"
-        ).first()
-        if found is None:
-            return "none yet"
-        return f"{found[0]} bytes, under pKEK generation {found[1]}, under MKEK {found[2]}"
+    @admin.display(description="state")
+    def state(self, secret: Secret) -> SafeString:
+        """Whether anybody can still see it."""
+        return _pill(secret, timezone.now())
+
+    @admin.display(description="type", ordering="secret_type")
+    def kind(self, secret: Secret) -> SafeString:
+        """What its owner says it is, with algorithm and length as far as given."""
+        length = "" if secret.bit_length is None else str(bits(secret.bit_length))
+        key = " ".join(part for part in (secret.algorithm, length) if part)
+        parts = (secret.get_secret_type_display(), unbroken(key) if key else "")
+        return format_html_join(", ", "{}", ((part,) for part in parts if part))
+
+    @admin.display(description="project", ordering="project__external_id")
+    def shown_project(self, secret: Secret) -> SafeString:
+        """Whose it is."""
+        return breakable(str(secret.project))
+
+    @admin.display(description="payload", ordering="payload_bytes")
+    def size(self, secret: Any) -> SafeString | str:  # Any: a Secret with the annotation above
+        """How large the payload is, unsealed."""
+        return data_size(secret.payload_bytes, absent="none yet")
+
+    @admin.display(description="created (UTC)", ordering="created_at")
+    def created(self, secret: Secret) -> SafeString:
+        """Since when."""
+        return moment(secret.created_at)
+
+    @admin.display(description="expires (UTC)", ordering="expires_at")
+    def expires(self, secret: Secret) -> SafeString:
+        """Until when."""
+        return day(secret.expires_at)
+
+
+def _pill(secret: Secret, now: datetime) -> SafeString:
+    if secret.deleted_at is not None:
+        return pill("Deleted", Tone.QUIET)
+    if not secret.is_live(now):
+        return pill("Expired", Tone.QUIET)
+    if secret.content_type is None:
+        return pill("No payload", Tone.WAITING)
+    return pill("Live", Tone.GOOD)
+
+
+def _notice(secret: Secret) -> Notice | None:
+    if secret.deleted_at is None:
+        return None
+    return Notice(
+        tone=Tone.QUIET,
+        message="This secret is deleted: no client sees it. Its row stays for the recovery window.",
+    )
+
+
+def _payload_section(secret: Secret, now: datetime) -> Section:
+    known = (
+        Payload.objects.filter(secret=secret)
+        .values_list(
+            "size_bytes", "created_at", "pkek_id", "pkek__generation", "pkek__mkek_id", "pkek__mkek__label"
+        )
+        .first()
+    )
+    if known is None:
+        return Section(
+            title="Payload", note="There is none yet. A client may store it once, in a second step."
+        )
+    size_bytes, stored_at, pkek_id, generation, mkek_id, mkek_label = known
+    return Section(
+        title="Payload",
+        facts=(
+            Fact(label="Content type", value=text(secret.content_type)),
+            Fact(label="Size", value=data_size(size_bytes)),
+            Fact(
+                label="Sealed by",
+                value=link(detail_url(ProjectKEK, pkek_id), f"pKEK generation {generation}"),
+            ),
+            Fact(label="Under", value=link(detail_url(MKEK, mkek_id), f"MKEK {mkek_label}")),
+            Fact(label="Stored", value=relative(stored_at, now=now)),
+        ),
+    )
+
+
+def _consumer_section(secret: Secret) -> Section:
+    title = "Consumers"
+    using = SecretConsumer.objects.filter(secret=secret, deleted_at=None).order_by("created_at", "id")
+    registered = using.defer("triple_sha256")[:SHOWN_CONSUMERS] if secret.had_consumers else ()
+    rows = tuple(
+        Row.of(
+            CONSUMER_HEADINGS,
+            "",
+            consumer.service,
+            consumer.resource_type,
+            code(consumer.resource_id),
+            moment(consumer.created_at),
+        )
+        for consumer in registered
+    )
+    if not rows:
+        return Section(title=title, note="No service says that it uses this secret.")
+    return Section(
+        title=title,
+        table=Table(caption="Services that use this secret", headings=CONSUMER_HEADINGS, rows=rows),
+        note=f"The first {SHOWN_CONSUMERS} are shown." if len(rows) == SHOWN_CONSUMERS else "",
+    )

@@ -208,3 +208,18 @@ class TestRealServer:
         assert refused.status == 415
         assert connection.getresponse().status == 200
         connection.close()
+
+    def test_a_version_header_sent_twice_counts_by_its_last_entry(self, product):
+        connection = http.client.HTTPConnection("127.0.0.1", product.port, timeout=20)
+        connection.putrequest("GET", "/v1/secrets")
+        connection.putheader("X-Auth-Token", product.key)
+        for version in ("1.2", "1.1"):
+            connection.putheader("OpenStack-API-Version", f"key-manager {version}")
+        connection.endheaders()
+
+        assert connection.getresponse().headers["OpenStack-API-Version"] == "key-manager 1.1"
+        connection.close()
+
+    @pytest.mark.parametrize("path", ["//v1/secrets", "//v1//secrets//", "/v1/secrets//"])
+    def test_repeated_slashes_are_one(self, product, path):
+        assert self.call(product, "POST", path, b"{}")[0] == 201

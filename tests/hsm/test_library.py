@@ -127,7 +127,7 @@ class TestOpenLibrary:
             make_hsm(module=file).start()
 
     def test_a_library_without_pkcs11_is_refused(self, make_hsm):
-        import _ctypes  # noqa: PLC0415
+        import _ctypes
 
         with pytest.raises(ConfigInvalid, match="C_GetFunctionList"):
             make_hsm(module=_ctypes.__file__).start()
@@ -136,8 +136,8 @@ class TestOpenLibrary:
         first = create_key(hsm, mkek)
         second_token = Token(tmp_path / "second", label="second")
         monkeypatch.setenv("SOFTHSM2_CONF", str(second_token.conf))
-        from hsm.client import HSM  # noqa: PLC0415
-        from hsm.config import load_config  # noqa: PLC0415
+        from hsm.client import HSM
+        from hsm.config import load_config
 
         second = HSM(load_config(second_token.config_file(), pool_size=2, wait_s=1, cache_max_keys=5))
         key = create_key(second, second.generate_mkek(label="other"))

@@ -3,6 +3,7 @@
 from datetime import timedelta
 
 import pytest
+from django.db import OperationalError, connection
 from django.utils import timezone
 
 from hsm.member import State
@@ -152,21 +153,47 @@ class TestFaultsThatPass:
 
         order.refresh_from_db()
         assert order.status == Order.Status.PENDING
-        assert order.attempts == 1
+        assert order.attempts == 0
         assert order.lease_until is None
         assert order.handed_out_at is None
         assert order.not_before > timezone.now()
         assert not Secret.objects.exists()
 
+    def test_a_database_that_is_away_for_a_moment_gives_the_order_back(self, order):
+        away = {"sqlite": ("database is locked",), "mysql": (2006, "Server has gone away")}
+
+        def fail(execute, sql, params, many, context):
+            if "keyring_projectkek" in sql:
+                raise OperationalError(*away[connection.vendor])
+            return execute(sql, params, many, context)
+
+        with connection.execute_wrapper(fail):
+            fulfil(order.id)
+
+        order.refresh_from_db()
+        assert order.status == Order.Status.PENDING
+        assert order.lease_until is None
+        assert order.not_before > timezone.now()
+
     def test_the_pause_grows_and_is_bounded(self, order):
         pauses = []
-        for attempts in (0, 1, 5, 15):
-            Order.objects.update(attempts=attempts, not_before=timezone.now())
+        for waited_s in (0, 5, 40, 3600):
+            now = timezone.now()
+            Order.objects.update(created_at=now - timedelta(seconds=waited_s), not_before=now)
             services.release(services.claim(order.id))
             order.refresh_from_db()
             pauses.append(round((order.not_before - timezone.now()).total_seconds()))
 
-        assert pauses == [1, 2, 32, 60]
+        assert pauses == [1, 5, 40, 60]
+
+    def test_however_often_it_was_given_back_it_is_not_given_up(self, order, settings):
+        settings.ORDER_MAX_ATTEMPTS = 2
+        for _ in range(5):
+            services.release(services.claim(order.id))
+
+        fulfil(order.id)
+
+        assert state_of(order) == Order.Status.ACTIVE
 
     def test_once_the_fault_has_passed_the_key_is_made(self, api, order, shim, token_is_back):
         hsm().random(1)

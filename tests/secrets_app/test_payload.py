@@ -8,8 +8,13 @@ from datetime import UTC, datetime
 
 import pytest
 
+from keepsite.errors import Conflict
+from keepsite.identity.api_keys import principal_of
+from keepsite.keyring.sealed import Plaintext
+from secrets_app import services
+from secrets_app.choices import ContentType
 from secrets_app.models import Payload, Secret
-from secrets_app.services import payloads
+from secrets_app.services import NewPayload, payloads
 from tests.support.rows import written_rows
 
 PEM = "-----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE-----\n"
@@ -169,12 +174,14 @@ class TestConflict:
         assert written_rows() == before
         assert payload(api, path) == (first if isinstance(first, bytes) else first.encode())
 
-    def test_one_that_lost_the_race_changes_nothing(self, api, monkeypatch):
+    def test_one_that_read_the_secret_before_it_had_a_payload_changes_nothing(self, api):
         path = api.store()
-        monkeypatch.setattr(payloads, "require_payload_wanted", lambda *_, **__: None)
+        early = Secret.objects.select_related("project").get(id=path.rpartition("/")[2])
+        late = NewPayload(plaintext=Plaintext(b"second"), content_type=ContentType.OCTETS)
         assert api.put(path, b"first").status_code == 204
 
-        assert api.put(path, b"second").status_code == 409
+        with pytest.raises(Conflict):
+            services.store_payload(early, late, actor=principal_of(api.key))
         assert payload(api, path) == b"first"
         assert Payload.objects.count() == 1
 

@@ -67,8 +67,8 @@ def built(what):
 class Token:
     """A SoftHSM token in a folder of its own, with a copy of the module, since one file is one instance."""
 
-    def __init__(self, folder, label="keepsite"):
-        self.folder, self.label = Path(folder), label
+    def __init__(self, folder, label="keepsite", pin=PIN):
+        self.folder, self.label, self.pin = Path(folder), label, pin
         self.folder.mkdir(parents=True, exist_ok=True)
         (self.folder / "tokens").mkdir()
         self.conf = self.folder / "softhsm2.conf"
@@ -77,9 +77,9 @@ class Token:
         self.module = self.folder / "softhsm.so"
         shutil.copy(SOFTHSM, self.module)
         self.pin_file = self.folder / "pin"
-        self.pin_file.write_text(f"{PIN}\n")
+        self.pin_file.write_text(f"{pin}\n")
         self.pin_file.chmod(0o600)
-        self.util("--init-token", "--free", "--label", label, "--pin", PIN, "--so-pin", "5678")
+        self.util("--init-token", "--free", "--label", label, "--pin", pin, "--so-pin", "5678")
 
     def util(self, *arguments):
         subprocess.run(
@@ -94,7 +94,7 @@ class Token:
         file.write_bytes(key)
         self.util(
             *("--import", str(file), "--aes", "--token", self.label, "--label", label),
-            *("--id", key_id.hex(), "--pin", PIN),
+            *("--id", key_id.hex(), "--pin", self.pin),
         )
         file.unlink()
 
@@ -149,6 +149,7 @@ class Shim:
     @contextmanager
     def holding(self, only):
         """Hold calls of one function until the block ends."""
+        self._set(_HELD, 0)  # a process killed while it was held has not counted itself out
         self._set(_ONLY, INDEX[only] + 1)
         self._set(_HOLD, 1)
         try:

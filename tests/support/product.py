@@ -9,14 +9,17 @@ import time
 import urllib.request
 from pathlib import Path
 
-from tests.support.pkcs11_standins import Token
+from tests.support.pkcs11_standins import PIN, Token
 from tests.support.servers.ports import free_ports
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 START_TIMEOUT_S = 60
 COMMANDS = {
     "api": ["-m", "gunicorn", "-c", "deploy/gunicorn.conf.py", "keepsite.wsgi"],
-    "worker": ["-m", "celery", "-A", "keepsite", "worker", "--concurrency", "1", "--without-gossip", "--without-mingle"],
+    "worker": [
+        "-m", "celery", "-A", "keepsite", "worker",
+        "--concurrency", "1", "--without-gossip", "--without-mingle",
+    ],
     "relay": ["manage.py", "order_relay"],
 }  # fmt: skip
 
@@ -35,10 +38,10 @@ def wait_until(condition, timeout_s=30):
 class Product:
     """A Keepsite with database, broker and token of its own; ``start`` and ``kill`` by process name."""
 
-    def __init__(self, folder, *, database_url=None, broker_url=None, **environment):
+    def __init__(self, folder, *, database_url=None, broker_url=None, pin=PIN, **environment):
         self.folder = Path(folder)
         self.folder.mkdir(parents=True, exist_ok=True)
-        self.token = Token(self.folder)
+        self.token = Token(self.folder, pin=pin)
         self.port = free_ports(1)[0]
         self.url = f"http://127.0.0.1:{self.port}"
         self.environment = {

@@ -1,0 +1,55 @@
+from dataclasses import dataclass
+
+from django.contrib.admin import AdminSite
+from django.contrib.auth.models import User
+from django.db.models import Model
+from django.http import HttpRequest
+from django.urls import reverse
+
+from keepsite.identity.models import APIKey
+from keepsite.keyring.models import MKEK, ProjectKEK
+from keepsite.projects.models import Project
+from keepsite.readonly import ReadOnlyAdmin, list_url
+from orders_app.models import Order
+from secrets_app.models import Secret
+
+GROUPS: tuple[tuple[str, tuple[type[Model], ...]], ...] = (
+    ("Stored", (Project, Secret, Order)),
+    ("Keys", (MKEK, ProjectKEK)),
+    ("Access", (APIKey, User)),
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Place:
+    """A page that the navigation leads to; ``is_here`` says that the reader is on it or below it."""
+
+    label: str
+    url: str
+    is_here: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Group:
+    """Places under one heading; the first group has none."""
+
+    label: str
+    places: tuple[Place, ...]
+
+
+def navigation(site: AdminSite, request: HttpRequest) -> tuple[Group, ...]:
+    """Where this operator can go, the overview first."""
+    index = reverse("admin:index")
+    overview = Place(label="Overview", url=index, is_here=request.path == index)
+    groups = (Group(label=label, places=_places(site, request, models)) for label, models in GROUPS)
+    return (Group(label="", places=(overview,)), *(group for group in groups if group.places))
+
+
+def _places(site: AdminSite, request: HttpRequest, models: tuple[type[Model], ...]) -> tuple[Place, ...]:
+    return tuple(
+        Place(label=admin.title_plural, url=url, is_here=request.path.startswith(url))
+        for model in models
+        if isinstance(admin := site.get_model_admin(model), ReadOnlyAdmin)
+        and admin.has_view_permission(request)
+        and (url := list_url(model))
+    )

@@ -1,0 +1,138 @@
+"""How single values look, in lists and on pages alike."""
+
+from datetime import UTC, datetime, timedelta
+from enum import StrEnum
+
+from django.contrib.humanize.templatetags.humanize import intcomma
+from django.template.loader import render_to_string
+from django.utils.html import format_html, format_html_join
+from django.utils.safestring import SafeString, mark_safe
+from django.utils.timesince import timesince
+
+KIB_BYTES = 1024
+SHORT_ID_CHARS = 8
+CHUNK_CHARS = 16
+A_MINUTE = timedelta(minutes=1)
+
+
+class Tone(StrEnum):
+    """How a state is meant; the word beside it says the same, so colour is never alone."""
+
+    GOOD = "good"
+    WAITING = "waiting"
+    WARNING = "warning"
+    BAD = "bad"
+    QUIET = "quiet"
+
+
+def pill(word: str, tone: Tone) -> SafeString:
+    """A state as a word with a coloured mark."""
+    return render_to_string("console/parts/_status_pill.html", {"word": word, "tone": tone})
+
+
+def text(value: object) -> SafeString | str:
+    """Any value as a person reads it; what is absent says so."""
+    match value:
+        case None | "":
+            return missing()
+        case SafeString():
+            return value
+        case datetime():
+            return moment(value)
+        case int():
+            return intcomma(value)
+        case _:
+            return str(value)
+
+
+def missing(word: str = "none") -> SafeString:
+    """The absence of a value, set apart from a value that reads the same."""
+    return format_html('<span class="missing">{}</span>', word)
+
+
+def breakable(name: str) -> SafeString:
+    """A name that a narrow column may break, also where it is one long word; copied, it is unbroken."""
+    if all(len(word) <= CHUNK_CHARS for word in name.replace("-", " ").split()):
+        return format_html("{}", name)
+    chunks = (name[start : start + CHUNK_CHARS] for start in range(0, len(name), CHUNK_CHARS))
+    return format_html_join(mark_safe("<wbr>"), "{}", ((chunk,) for chunk in chunks))
+
+
+def short_id(value: str) -> SafeString:
+    """The beginning of an id, which tells rows of one list apart; its page has the whole."""
+    return format_html('<code title="{}">{}…</code>', value, value[:SHORT_ID_CHARS])
+
+
+def unbroken(words: str) -> SafeString:
+    """Words that stay on one line."""
+    return format_html('<span class="unbroken">{}</span>', words)
+
+
+def code(value: str | None) -> SafeString:
+    """An identifier, in a face that tells 0 from O; one click selects it all."""
+    return format_html('<code class="identifier">{}</code>', value) if value else missing()
+
+
+def link(url: str, label: object) -> SafeString:
+    """A link to another page of the console."""
+    return format_html('<a href="{}">{}</a>', url, label)
+
+
+def moment(at: datetime | None, absent: str = "never") -> SafeString:
+    """A point in time to the minute, for columns whose heading says UTC."""
+    if at is None:
+        return missing(absent)
+    in_utc = at.astimezone(UTC)
+    return format_html(
+        '<time datetime="{}">{}</time>',
+        in_utc.isoformat(timespec="seconds"),
+        in_utc.strftime("%Y-%m-%d %H:%M"),
+    )
+
+
+def day(at: datetime | None, absent: str = "never") -> SafeString:
+    """The day of a point in time, where the hour matters little; its page has the second."""
+    if at is None:
+        return missing(absent)
+    in_utc = at.astimezone(UTC)
+    return format_html(
+        '<time datetime="{}">{}</time>',
+        in_utc.isoformat(timespec="seconds"),
+        in_utc.strftime("%Y-%m-%d"),
+    )
+
+
+def utc(at: datetime) -> SafeString:
+    """A point in time to the minute, with its zone."""
+    return format_html('{} <span class="zone">UTC</span>', moment(at))
+
+
+def relative(at: datetime | None, *, now: datetime, absent: str = "never") -> SafeString:
+    """A point in time to the second, and how far from ``now`` it is."""
+    if at is None:
+        return missing(absent)
+    in_utc = at.astimezone(UTC)
+    distance = f"in {timesince(now, at, depth=1)}" if at > now else f"{timesince(at, now, depth=1)} ago"
+    if abs(at - now) < A_MINUTE:
+        distance = "now"
+    return format_html(
+        '<time datetime="{}">{} <span class="zone">UTC</span></time> <span class="aside">{}</span>',
+        in_utc.isoformat(timespec="seconds"),
+        in_utc.strftime("%Y-%m-%d %H:%M:%S"),
+        distance,
+    )
+
+
+def data_size(size_bytes: int | None, absent: str = "none") -> SafeString | str:
+    """A number of bytes with its unit; past 10 KiB in KiB too, since exact bytes matter near a limit."""
+    if size_bytes is None:
+        return missing(absent)
+    exact = f"{intcomma(size_bytes)}\N{NO-BREAK SPACE}{'byte' if size_bytes == 1 else 'bytes'}"
+    if size_bytes < 10 * KIB_BYTES:
+        return exact
+    return f"{exact} ({size_bytes / KIB_BYTES:.1f} KiB)"
+
+
+def bits(bit_length: int | None, absent: str = "not said") -> SafeString | str:
+    """A key length as its owner gave it."""
+    return missing(absent) if bit_length is None else f"{bit_length}\N{NO-BREAK SPACE}bits"

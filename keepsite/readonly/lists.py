@@ -1,0 +1,206 @@
+"""A list of the console as its template takes it: everything decided, nothing left to compute."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from django.contrib.admin.templatetags.admin_list import result_headers
+from django.contrib.admin.views.main import ORDER_VAR, PAGE_VAR, SEARCH_VAR, ChangeList
+from django.contrib.humanize.templatetags.humanize import intcomma
+from django.utils.safestring import SafeString
+
+from keepsite.readonly.cells import text
+
+if TYPE_CHECKING:
+    from keepsite.readonly.model_admin import ReadOnlyAdmin
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Heading:
+    """A column; ``sort_url`` sorts by it, ``sorted`` is what aria-sort says."""
+
+    label: str
+    is_number: bool = False
+    sort_url: str = ""
+    sorted: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cell:
+    """One value under its heading, which narrow screens repeat beside it."""
+
+    heading: Heading
+    value: SafeString | str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Row:
+    """A row: the first cell names it and leads to its page."""
+
+    url: str
+    name: SafeString | str
+    cells: tuple[Cell, ...]
+
+    @classmethod
+    def of(cls, headings: tuple[Heading, ...], url: str, *values: object) -> "Row":
+        """A row from as many values as there are headings."""
+        name, *rest = (text(value) for value in values)
+        cells = zip(headings[1:], rest, strict=True)
+        return cls(url=url, name=name, cells=tuple(Cell(heading=head, value=cell) for head, cell in cells))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Table:
+    """Headings and rows; ``caption`` is read aloud, not shown."""
+
+    caption: str
+    headings: tuple[Heading, ...]
+    rows: tuple[Row, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Option:
+    """One choice of a filter."""
+
+    value: str
+    label: str
+    is_chosen: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Choice:
+    """A filter: a select box."""
+
+    name: str
+    label: str
+    options: tuple[Option, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Page:
+    """A link of the pager; no number stands for pages left out."""
+
+    number: int | None
+    url: str
+    is_current: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EmptyState:
+    """What to say where there is nothing, and the commands that would change it."""
+
+    sentence: str
+    commands: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ListPage:
+    """The whole list page."""
+
+    title: str
+    lead: str
+    summary: str
+    search_name: str
+    search_text: str
+    search_help: str
+    order_name: str
+    order: str
+    choices: tuple[Choice, ...]
+    is_narrowed: bool
+    table: Table
+    pages: tuple[Page, ...]
+    previous_url: str
+    next_url: str
+    empty: EmptyState
+
+    @classmethod
+    def of(cls, found: ChangeList, admin: "ReadOnlyAdmin") -> "ListPage":
+        """What Django's list machinery found, in our words."""
+        choices = tuple(_choice(spec) for spec in found.filter_specs)
+        page, last = found.page_num, found.paginator.num_pages
+        return cls(
+            title=admin.title_plural,
+            lead=admin.lead,
+            summary=_summary(found, admin),
+            search_name=SEARCH_VAR,
+            search_text=found.query,
+            search_help=found.search_help_text or "",
+            order_name=ORDER_VAR,
+            order=str(found.params.get(ORDER_VAR, "")),
+            choices=choices,
+            is_narrowed=bool(
+                found.query or any(option.is_chosen for choice in choices for option in choice.options[1:])
+            ),
+            table=_table(found, admin),
+            pages=tuple(_pages(found)) if last > 1 else (),
+            previous_url=_page_url(found, page - 1) if page > 1 else "",
+            next_url=_page_url(found, page + 1) if page < last else "",
+            empty=admin.empty,
+        )
+
+
+def _summary(found: ChangeList, admin: "ReadOnlyAdmin") -> str:
+    total = found.result_count
+    noun = admin.title if total == 1 else admin.title_plural
+    noun = noun if noun[:2].isupper() or noun[:1].islower() else noun[:1].lower() + noun[1:]
+    if total <= found.list_per_page:
+        return f"{intcomma(total)} {noun}"
+    first = (found.page_num - 1) * found.list_per_page + 1
+    last = min(first + found.list_per_page - 1, total)
+    return f"{intcomma(first)} to {intcomma(last)} of {intcomma(total)} {noun}"
+
+
+def _choice(spec: Any) -> Choice:  # Any: one of our ChoiceFilters, which Django types as ListFilter
+    everything = Option(value="", label="all", is_chosen=spec.value() is None)
+    options = (
+        Option(value=str(value), label=str(label), is_chosen=str(value) == spec.value())
+        for value, label in spec.lookup_choices
+    )
+    return Choice(name=spec.parameter_name, label=spec.title, options=(everything, *options))
+
+
+def _table(found: ChangeList, admin: "ReadOnlyAdmin") -> Table:
+    headings = tuple(_headings(found, admin))
+    rows = (
+        Row.of(
+            headings,
+            found.url_for_result(row),
+            *(_value(admin, column, row) for column in found.list_display),
+        )
+        for row in found.result_list
+    )
+    return Table(caption=admin.title_plural, headings=headings, rows=tuple(rows))
+
+
+def _headings(found: ChangeList, admin: "ReadOnlyAdmin") -> Iterator[Heading]:
+    for column, header in zip(found.list_display, result_headers(found), strict=True):
+        label = str(header["text"])
+        direction = "ascending" if header.get("ascending") else "descending"
+        yield Heading(
+            label=_capitalised(label),
+            is_number=column in admin.number_columns,
+            sort_url=str(header["url_primary"]) if header["sortable"] else "",
+            sorted=direction if header["sortable"] and header["sorted"] else "",
+        )
+
+
+def _capitalised(label: str) -> str:
+    """With a capital first, unless that would spoil a name like pKEK."""
+    return label if label[1:2].isupper() else label[:1].upper() + label[1:]
+
+
+def _value(admin: "ReadOnlyAdmin", column: Any, row: object) -> object:  # Any: always a name in our lists
+    on_admin = getattr(admin, column, None)
+    return on_admin(row) if on_admin else getattr(row, column)
+
+
+def _pages(found: ChangeList) -> Iterator[Page]:
+    for number in found.paginator.get_elided_page_range(found.page_num, on_each_side=2, on_ends=1):
+        if isinstance(number, int):
+            yield Page(number=number, url=_page_url(found, number), is_current=number == found.page_num)
+        else:
+            yield Page(number=None, url="", is_current=False)
+
+
+def _page_url(found: ChangeList, number: int) -> str:
+    return found.get_query_string({PAGE_VAR: number})

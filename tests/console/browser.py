@@ -1,0 +1,73 @@
+"""A real Chromium, and what it has to say about the pages it shows."""
+
+import contextlib
+import json
+
+from playwright.sync_api import sync_playwright
+
+CHROMIUM = "/usr/bin/chromium"
+ARGUMENTS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+DESKTOP = {"width": 1280, "height": 800}
+PHONE = {"width": 390, "height": 844}
+OWN_PASSWORD = "a password of my own, 42"
+LISTS = {
+    "projects": "projects/project",
+    "secrets": "secrets_app/secret",
+    "orders": "orders_app/order",
+    "mkeks": "keyring/mkek",
+    "pkeks": "keyring/projectkek",
+    "api-keys": "identity/apikey",
+    "operators": "auth/user",
+}
+
+
+@contextlib.contextmanager
+def chromium():
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
+        yield browser
+        browser.close()
+
+
+def new_operator(product, username):
+    """The one-time password of a new operator."""
+    return json.loads(product.manage("operator", "create", "--username", username))["password"]
+
+
+def watched(page):
+    """What the browser complains about from now on: CSP violations, errors, failed requests."""
+    complaints = []
+    page.on(
+        "console", lambda message: message.type in {"error", "warning"} and complaints.append(message.text)
+    )
+    page.on("pageerror", lambda error: complaints.append(str(error)))
+    page.on("requestfailed", lambda request: failed(complaints, request))
+    return complaints
+
+
+def failed(complaints, request):
+    """A request that came to nothing, unless the test itself went elsewhere before its end."""
+    if request.failure != "net::ERR_ABORTED":
+        complaints.append(f"{request.url}: {request.failure}")
+
+
+def log_in(page, url, username, password):
+    page.goto(f"{url}/admin/")
+    page.get_by_label("Username").fill(username)
+    page.get_by_label("Password").fill(password)
+    page.get_by_role("button", name="Log in").click()
+
+
+def choose_password(page, old, new=OWN_PASSWORD):
+    page.get_by_label("One-time password").fill(old)
+    page.get_by_label("New password", exact=True).fill(new)
+    page.get_by_label("New password again").fill(new)
+    page.locator("main").get_by_role("button", name="Change password").click()

@@ -1,0 +1,243 @@
+"""A database as it might look after some months; ``python -m tests.console.plausible`` fills one.
+
+Rows are written directly; what stands for key material is random bytes.  The same seed makes the same rows.
+"""
+
+import os
+import random
+import sys
+from datetime import timedelta
+
+SEED = 20_260_131
+TEAMS = (
+    "payments",
+    "identity",
+    "search",
+    "billing",
+    "media",
+    "telemetry",
+    "mail",
+    "orders",
+    "ledger",
+    "edge",
+)
+STAGES = ("production", "staging", "development")
+NAMES = {
+    "symmetric": ("volume key", "backup key", "session key", "disk encryption key"),
+    "public": ("release signing, public", "ssh host key, public"),
+    "private": ("tls key", "release signing key", "ssh host key"),
+    "passphrase": ("database password", "smtp password", "registry token", "webhook secret"),
+    "certificate": ("tls certificate", "root certificate", "client certificate"),
+    "opaque": ("settings.env", "licence file", "kubeconfig"),
+}
+KEYS = {
+    "symmetric": (("AES", 256, "CBC"), ("AES", 128, "GCM"), ("AES", 512, "XTS")),
+    "public": (("RSA", 2048, None), ("EC", 256, None)),
+    "private": (("RSA", 4096, None), ("EC", 256, None)),
+}
+REASONS = (
+    "The project's pKEK does not open: an operator must look at the key store.",
+    "Given up: 20 attempts ended without an answer.",
+)
+
+
+def fill(*, projects=40, secrets=300, orders=60, now=None):
+    """Rows of every kind and state; an MKEK is there already."""
+    from django.utils import timezone
+
+    from keepsite.keyring.models import MKEK
+
+    chance = random.Random(SEED)
+    now = now or timezone.now()
+    previous = MKEK.objects.create(
+        label="keepsite-mkek-20260105-1",
+        cka_id=chance.randbytes(16).hex(),
+        kcv="7C10A4",
+        state=MKEK.State.PREVIOUS,
+        created_at=now - timedelta(days=200),
+    )
+    made = _projects(chance, projects, now)
+    pkeks = _pkeks(chance, made, MKEK.objects.get(current_marker=True), previous, now)
+    _secrets(chance, secrets, pkeks, now)
+    _orders(chance, orders, made, now)
+    _api_keys(chance, made, now)
+
+
+def _projects(chance, count, now):
+    from keepsite.projects.models import Project
+
+    names = [f"{team}-{stage}" for team in TEAMS for stage in STAGES]
+    names += [f"{chance.getrandbits(128):032x}" for _ in range(max(count - len(names), 0))]
+    return Project.objects.bulk_create(
+        Project(external_id=name, created_at=now - timedelta(days=chance.uniform(1, 300)))
+        for name in names[:count]
+    )
+
+
+def _pkeks(chance, projects, current, previous, now):
+    from keepsite.keyring.models import ProjectKEK
+
+    rows = []
+    for number, project in enumerate(projects):
+        common = {"wrapped_pkek": chance.randbytes(40), "canary_iv": chance.randbytes(12)}
+        common["canary_ciphertext"] = chance.randbytes(32)
+        generation = 1
+        if number % 8 == 0:
+            rows.append(
+                ProjectKEK(
+                    project=project,
+                    mkek=previous,
+                    state=ProjectKEK.State.DECRYPT_ONLY,
+                    active_marker=None,
+                    created_at=project.created_at,
+                    **common,
+                )
+            )
+            generation = 2
+        mkek = previous if number % 5 == 1 else current
+        rows.append(
+            ProjectKEK(
+                project=project, mkek=mkek, generation=generation, created_at=project.created_at, **common
+            )
+        )
+    return [row for row in ProjectKEK.objects.bulk_create(rows) if row.active_marker]
+
+
+def _secrets(chance, count, pkeks, now):
+    from secrets_app.models import Payload, Secret
+
+    kinds = list(NAMES)
+    rows, payloads = [], []
+    for number in range(count):
+        pkek = chance.choice(pkeks)
+        kind = chance.choice(kinds)
+        algorithm, bit_length, mode = chance.choice(KEYS.get(kind, ((None, None, None),)))
+        created_at = now - timedelta(days=chance.expovariate(1 / 40))
+        expires_at = deleted_at = None
+        if number % 6 == 0:
+            expires_at = now + timedelta(days=chance.uniform(-60, 300))
+        if number % 17 == 0:
+            deleted_at = now - timedelta(days=chance.uniform(0, 5))
+        has_payload = number % 25 != 3
+        text = kind in {"passphrase", "opaque"}
+        secret = Secret(
+            project=pkek.project,
+            name=None if number % 15 == 4 else f"{chance.choice(NAMES[kind])} {chance.randrange(1, 90)}",
+            secret_type=kind,
+            algorithm=algorithm,
+            bit_length=bit_length,
+            mode=mode,
+            creator_id=f"svc-{pkek.project.external_id[:12]}",
+            content_type=("text/plain" if text else "application/octet-stream") if has_payload else None,
+            created_at=created_at,
+            updated_at=created_at,
+            expires_at=expires_at,
+            deleted_at=deleted_at,
+        )
+        rows.append(secret)
+        if has_payload:
+            size_bytes = (bit_length or 0) // 8 or int(chance.lognormvariate(6, 1.6)) % 20_000 + 8
+            payloads.append(
+                Payload(
+                    secret=secret,
+                    pkek=pkek,
+                    format=1,
+                    iv=chance.randbytes(12),
+                    ciphertext=chance.randbytes(48),
+                    size_bytes=size_bytes,
+                    created_at=created_at,
+                )
+            )
+    Secret.objects.bulk_create(rows)
+    Payload.objects.bulk_create(payloads)
+    _consumers(rows[-1])
+
+
+def _consumers(secret):
+    from secrets_app.models import Secret, SecretConsumer, triple_sha256
+
+    Secret.objects.filter(id=secret.id).update(had_consumers=True)
+    for service, resource_type in (("compute", "instance"), ("block-storage", "volume")):
+        resource_id = f"{resource_type}-4711"
+        SecretConsumer.objects.create(
+            secret=secret,
+            project=secret.project,
+            service=service,
+            resource_type=resource_type,
+            resource_id=resource_id,
+            triple_sha256=triple_sha256(service, resource_type, resource_id),
+        )
+
+
+def _orders(chance, count, projects, now):
+    from orders_app.models import Order
+
+    rows = []
+    for number in range(count):
+        age = timedelta(days=chance.expovariate(1 / 12))
+        state = {"status": Order.Status.ACTIVE, "secret_id": str(_uuid(chance)), "attempts": 1}
+        if number % 12 == 5:
+            age = timedelta(hours=chance.uniform(0.2, 60))
+            state = {"status": Order.Status.ERROR, "error_status_code": "500", "attempts": 1 + number % 20}
+            state["error_reason"] = REASONS[number % 2]
+        elif number % 20 == 0:
+            age = timedelta(seconds=chance.uniform(2, 30))
+            state = {"status": Order.Status.PENDING, "not_before": now + timedelta(days=1)}
+        elif number % 15 == 1:
+            state["deleted_at"] = now - timedelta(hours=3)
+        moment = now - age
+        meta = {"algorithm": "aes", "bit_length": chance.choice((128, 256)), "mode": "cbc"}
+        meta |= {
+            "name": f"volume key {number}",
+            "expiration": None,
+            "payload_content_type": "application/octet-stream",
+        }
+        rows.append(
+            Order(
+                project=chance.choice(projects),
+                type=Order.Type.KEY,
+                meta=meta,
+                creator_id="svc-volumes",
+                created_at=moment,
+                updated_at=moment,
+                **state,
+            )
+        )
+    Order.objects.bulk_create(rows)
+
+
+def _api_keys(chance, projects, now):
+    from keepsite.identity.models import APIKey
+
+    rows = []
+    for number, project in enumerate(projects[:24]):
+        created_at = now - timedelta(days=chance.uniform(20, 200))
+        days = (None, 200, 9, -12)[number % 4] if number % 3 else None
+        rows.append(
+            APIKey(
+                name=f"{project.external_id} {'deployer' if number % 2 else 'reader'}",
+                project=project,
+                user_id=f"svc-{project.external_id[:12]}",
+                roles=["member"] if number % 2 else ["reader"],
+                sha256=chance.randbytes(32).hex(),
+                created_at=created_at,
+                expires_at=None if days is None else now + timedelta(days=days),
+                revoked_at=now - timedelta(days=2) if number % 11 == 4 else None,
+            )
+        )
+    APIKey.objects.bulk_create(rows)
+
+
+def _uuid(chance):
+    import uuid
+
+    return uuid.UUID(int=chance.getrandbits(128), version=4)
+
+
+if __name__ == "__main__":
+    import django
+
+    os.environ.setdefault("DJANGO_SETTINGS_MODULE", "keepsite.settings")
+    django.setup()
+    fill()
+    sys.stdout.write("filled\n")

@@ -1,0 +1,115 @@
+"""Pictures of every page, light and dark, desktop and phone, into ``.screens``: ``make screenshots``."""
+
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+from tests.console.browser import (
+    DESKTOP,
+    LISTS,
+    OWN_PASSWORD,
+    PHONE,
+    choose_password,
+    chromium,
+    log_in,
+    new_operator,
+)
+from tests.support.product import CHECKOUT, Product
+
+SCREENS = CHECKOUT / ".screens"
+LOOKS = [
+    (scheme, name, size)
+    for scheme in ("light", "dark")
+    for name, size in (("desktop", DESKTOP), ("phone", PHONE))
+]
+
+
+def main():
+    (SCREENS / "docs").mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix="keepsite-screens-") as folder, chromium() as browser:
+        product = Product(Path(folder) / "state").setup()
+        password = new_operator(product, "operator")
+        try:
+            product.start("api")
+            fresh_pages(browser, product, password)
+            subprocess.run(
+                [sys.executable, "-m", "tests.console.plausible"],
+                cwd=CHECKOUT,
+                env=product.environment,
+                check=True,
+            )
+            for scheme, device, size in LOOKS:
+                camera = Camera(browser, product.url, scheme, device, size)
+                camera.full_pages()
+                camera.close()
+        finally:
+            product.stop()
+
+
+class Camera:
+    """One look at the console: a colour scheme on a device."""
+
+    def __init__(self, browser, url, scheme, device, size):
+        self.url = url
+        self.look = f"{device}-{scheme}"
+        self.context = browser.new_context(color_scheme=scheme, viewport=size, base_url=url)
+        self.page = self.context.new_page()
+
+    def close(self):
+        self.context.close()
+
+    def take(self, name, path=None):
+        if path:
+            self.page.goto(f"{self.url}{path}")
+        self.page.screenshot(path=SCREENS / f"{name}-{self.look}.png", full_page=True)
+
+    def for_docs(self, name):
+        """What fits the window, for docs/images, where a few of these are kept."""
+        self.page.screenshot(path=SCREENS / "docs" / f"{name}-{self.look}.png")
+
+    def full_pages(self):
+        self.take("login", "/admin/")
+        log_in(self.page, self.url, "operator", "not this one")
+        self.take("login-refused")
+        log_in(self.page, self.url, "operator", OWN_PASSWORD)
+        self.take("overview")
+        self.for_docs("console-overview")
+        for name, path in LISTS.items():
+            self.take(name, f"/admin/{path}/")
+            self.for_docs(f"console-{name}")
+            self.page.locator("tbody tr").first.get_by_role("link").first.click()
+            self.take(f"{name}-detail")
+        self.take("secrets-with-nothing-found", "/admin/secrets_app/secret/?q=nothing+like+this")
+        self.take("secrets-expired", "/admin/secrets_app/secret/?state=expired")
+        self.take("orders-failed", "/admin/orders_app/order/?state=failed")
+        self.page.locator("tbody tr").first.get_by_role("link").first.click()
+        self.take("orders-failed-detail")
+        self.take("password", "/admin/password_change/")
+        self.take("404", "/admin/nothing/")
+        self.page.goto(f"{self.url}/admin/")
+        menu = self.page.get_by_text("Menu", exact=True)
+        if menu.is_visible():
+            menu.click()
+            self.take("menu")
+        self.page.get_by_role("button", name="Log out").click()
+        self.take("logged-out")
+
+
+def fresh_pages(browser, product, password):
+    """A new installation: the forced change of password, and the empty pages."""
+    first = True
+    for scheme, device, size in LOOKS:
+        camera = Camera(browser, product.url, scheme, device, size)
+        log_in(camera.page, product.url, "operator", password if first else OWN_PASSWORD)
+        if first:
+            camera.take("one-time-password")
+            choose_password(camera.page, password)
+            first = False
+        camera.take("fresh-overview", "/admin/")
+        camera.take("fresh-secrets", "/admin/secrets_app/secret/")
+        camera.close()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,72 @@
+"""How many SQL statements a page takes: recorded here, and the same for ten rows and for thousands."""
+
+import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
+
+from keepsite.readonly import detail_url, list_url
+from secrets_app.models import Secret
+from tests.console.pages import models
+from tests.console.plausible import fill
+
+# Three of each are the session, the operator, and whether they still have a one-time password.
+OVERVIEW = 12
+LISTS = {
+    "Project": 5,
+    "Secret": 5,
+    "Order": 5,
+    "MKEK": 5,
+    "ProjectKEK": 6,  # the choices of its MKEK filter
+    "APIKey": 5,
+    "User": 5,
+}
+DETAIL_AT_MOST = 7
+MANY = 10_000
+
+
+@pytest.fixture
+def statements(console):
+    """How many statements one GET takes."""
+
+    def count(url):
+        with CaptureQueriesContext(connection) as queries:
+            assert console.get(url).status_code == 200
+        return len(queries)
+
+    return count
+
+
+class TestOverview:
+    def test_takes_the_recorded_number(self, store, statements):
+        assert statements("/admin/") == OVERVIEW
+
+    def test_asks_no_hsm(self, store, console, shim):
+        with shim.counting() as calls:
+            console.get("/admin/")
+
+        assert not calls
+
+
+class TestLists:
+    def test_each_takes_the_recorded_number(self, store, statements):
+        assert {model.__name__: statements(list_url(model)) for model in models()} == LISTS
+
+    def test_ten_thousand_secrets_take_no_more(self, mkek, statements):
+        fill(projects=40, secrets=MANY, orders=10)
+        queries = ["", "?q=key", "?state=live&secret_type=symmetric&created=month", "?p=180", "?o=4.1"]
+
+        assert [statements(f"{list_url(Secret)}{query}") for query in queries] == [LISTS["Secret"]] * len(
+            queries
+        )
+
+
+class TestDetails:
+    def test_a_page_of_each_kind_stays_below_the_limit(self, store, statements):
+        found = {
+            model.__name__: max(
+                statements(detail_url(model, pk)) for pk in model.objects.values_list("pk", flat=True)[:30]
+            )
+            for model in models()
+        }
+
+        assert max(found.values()) <= DETAIL_AT_MOST, found
