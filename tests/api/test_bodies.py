@@ -3,6 +3,7 @@
 import http.client
 import json
 import socket
+import time
 
 import pytest
 
@@ -70,6 +71,14 @@ class TestMalformed:
 
         assert response.status_code == 400
         assert "nested" in response.json()["description"]
+
+    def test_looking_for_depth_takes_no_longer_than_the_body_is_long(self, api):
+        started = time.process_time()
+
+        response = api.post("/v1/secrets", '{"x":' + "[" * 15 + '"]]]]]]' + '\\"' * 12_000)
+
+        assert response.status_code == 400
+        assert time.process_time() - started < 1  # it was 5 s: every quote looked for its end anew
 
     def test_brackets_in_strings_do_not_count(self, api):
         assert api.post("/v1/secrets", {"name": "[{" * 100}).status_code == 201
