@@ -26,6 +26,7 @@ limit_request_field_size = 8190  # bytes: Keystone tokens travel in a header
 forwarded_allow_ips = ""
 secure_scheme_headers: dict[str, str] = {}
 forwarder_headers = ""
+header_map = "drop"  # X_Roles would be X-Roles to the application
 
 accesslog = None  # Keepsite logs requests, with their ids
 errorlog = "-"

@@ -21,6 +21,7 @@ curl|the example that `make run` prints
 test_packages='
 mariadb-server-core|MariaDB, for the tests: only the program, no system service
 mariadb-client-core|helpers that MariaDB needs to create its first tables
+memcached|shared rate limits and the token cache of Keystone, for the tests
 rabbitmq-server|RabbitMQ, for the tests
 chromium|the browser that the console tests drive
 '
@@ -102,7 +103,10 @@ install_missing() {
         exit 1
     fi
     case " $missing" in
-        *" rabbitmq-server "*) keep_rabbitmq_off ;;
+        *" rabbitmq-server "*) keep_off rabbitmq-server epmd.socket epmd.service ;;
+    esac
+    case " $missing" in
+        *" memcached "*) keep_off memcached ;;
     esac
     echo "Installed."
 }
@@ -116,10 +120,10 @@ hold_services_back() {
     fi
 }
 
-keep_rabbitmq_off() {
-    # We brought it in for the tests, which start their own: the machine need not run one after a reboot.
+keep_off() {
+    # We brought them in for the tests, which start their own: the machine need not run them after a reboot.
     if command -v systemctl >/dev/null; then
-        systemctl disable -q rabbitmq-server epmd.socket epmd.service >/dev/null 2>&1 || true
+        systemctl disable -q "$@" >/dev/null 2>&1 || true
     fi
 }
 

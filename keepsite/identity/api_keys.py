@@ -12,6 +12,7 @@ from django.utils import timezone
 
 from keepsite import audit, writes
 from keepsite.errors import Conflict, InvalidInput, NotAuthenticated
+from keepsite.identity import last_use
 from keepsite.identity.models import APIKey
 from keepsite.identity.principal import PROJECT_ID_MAX_CHARS, Principal
 from keepsite.ids import new_id
@@ -81,6 +82,8 @@ def revoke_api_key(key: APIKey, *, actor: audit.Actor) -> None:
 def principal_of(auth_token: str) -> Principal:
     """The caller that shows ``auth_token``; one SQL statement, so a revocation holds at once.
 
+    That it was used is written down once the request is answered, at most once a minute.
+
     Raises:
         NotAuthenticated: malformed, unknown, revoked or expired; which of them is not said.
     """
@@ -88,12 +91,10 @@ def principal_of(auth_token: str) -> Principal:
     if match is None:
         raise NotAuthenticated
     row = _BY_ID.first(id=str(uuid.UUID(match[1])))
-    if (
-        row is None
-        or not hmac.compare_digest(row.sha256, _digest(match[2]))
-        or not row.is_valid(timezone.now())
-    ):
+    now = timezone.now()
+    if row is None or not hmac.compare_digest(row.sha256, _digest(match[2])) or not row.is_valid(now):
         raise NotAuthenticated
+    last_use.note(row, now=now)
     return row.principal
 
 

@@ -1,24 +1,44 @@
-from collections.abc import Mapping
-
 from django.conf import settings
+from django.http import HttpRequest
 
-from keepsite.errors import NotAuthenticated
+from keepsite.errors import KeepsiteError, NotAuthenticated
 from keepsite.identity import api_keys, noauth
 from keepsite.identity.principal import Principal
 
-CHALLENGE = 'X-Auth-Token realm="keepsite"'  # what a 401 says about how to authenticate
+# In the WSGI environment, where no client can write: the Principal, or the error to answer with.
+VERDICT = "keepsite.identity"
 
 
-def authenticate(headers: Mapping[str, str]) -> Principal:
-    """Who sent a request with these headers, by the mode that ``KEEPSITE_AUTH`` names.
+def authenticate(request: HttpRequest) -> Principal:
+    """Who sent ``request``, by the mode that ``KEEPSITE_AUTH`` names.
 
     Raises:
         NotAuthenticated: no valid credential.
         InvalidInput: in noauth mode, no project.
+        Unavailable: in keystone mode, Keystone did not say whether the token is valid.
     """
+    if settings.AUTH == "keystone":
+        return _verified(request)
     if settings.AUTH == "noauth":
-        return noauth.principal_of(headers)
-    auth_token = headers.get("X-Auth-Token", "")
+        return noauth.principal_of(request.headers)
+    auth_token = request.headers.get("X-Auth-Token", "")
     if not auth_token:
         raise NotAuthenticated
     return api_keys.principal_of(auth_token)
+
+
+def challenge() -> str:
+    """What a 401 says about how to authenticate, in its ``WWW-Authenticate`` header."""
+    if settings.AUTH == "keystone":
+        return f'Keystone uri="{settings.KEYSTONE_URL}"'
+    return 'X-Auth-Token realm="keepsite"'
+
+
+def _verified(request: HttpRequest) -> Principal:
+    """What the gate in front of the application found out; without a gate nobody is known."""
+    verdict = request.META.get(VERDICT)
+    if isinstance(verdict, KeepsiteError):
+        raise verdict
+    if not isinstance(verdict, Principal):
+        raise NotAuthenticated
+    return verdict

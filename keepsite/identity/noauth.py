@@ -5,6 +5,8 @@ from collections.abc import Mapping
 from keepsite.errors import InvalidInput
 from keepsite.identity.principal import Principal
 
+HEADERS = ("X-Project-Id", "X-User-Id", "X-Roles")
+
 
 def principal_of(headers: Mapping[str, str]) -> Principal:
     """The caller that ``X-Project-Id``, ``X-User-Id`` and ``X-Roles`` claim to be; no roles means admin.

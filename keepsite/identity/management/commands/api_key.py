@@ -64,7 +64,10 @@ class Command(BaseCommand):
         for key in APIKey.objects.select_related("project").order_by("created_at", "id"):
             state = "revoked" if key.revoked_at else "valid" if key.is_valid(timezone.now()) else "expired"
             roles = ",".join(key.roles)
-            self.stdout.write(f"{key.id}  {state:8}  {key.project}  {key.user_id}  {roles}  {key.name}")
+            used = f"used {key.last_used_at:%Y-%m-%dT%H:%MZ}" if key.last_used_at else "never used"
+            self.stdout.write(
+                f"{key.id}  {state:8}  {used:22}  {key.project}  {key.user_id}  {roles}  {key.name}"
+            )
 
     def _revoke(self, *, id: str, **_: Any) -> None:  # noqa: A002  # argparse's name; Any: its values
         key = APIKey.objects.filter(id=id).first()
