@@ -3,6 +3,7 @@ from django.utils import timezone
 
 from keepsite.columns import ExactCharField
 from keepsite.ids import new_id
+from keepsite.keyring.columns import SealedRow
 from keepsite.projects.models import Project
 from orders_app.querysets import OrderQuerySet
 
@@ -16,6 +17,7 @@ class Order(models.Model):
 
     class Type(models.TextChoices):
         KEY = "key"
+        ASYMMETRIC = "asymmetric"
 
     class Status(models.TextChoices):
         PENDING = "PENDING"
@@ -34,6 +36,7 @@ class Order(models.Model):
     error_reason = models.CharField(max_length=255, blank=True, default="")
     # not a foreign key: the secret may be deleted and purged, the order keeps what it said
     secret_id = ExactCharField(max_length=36, null=True)
+    container_id = ExactCharField(max_length=36, null=True)
     created_at = models.DateTimeField(default=timezone.now, editable=False)
     updated_at = models.DateTimeField(default=timezone.now, editable=False)
     deleted_at = models.DateTimeField(null=True, editable=False)
@@ -55,3 +58,12 @@ class Order(models.Model):
 
     def __str__(self) -> str:
         return f"{self.type} order {self.id}"
+
+
+class OrderPassphrase(SealedRow):
+    """The pass phrase of an ordered key pair, kept sealed until the pair is made."""
+
+    order = models.OneToOneField(Order, on_delete=models.CASCADE, related_name="passphrase")
+
+    def __str__(self) -> str:
+        return f"pass phrase of {self.order_id}"

@@ -14,15 +14,21 @@ from keepsite.identity import policy
 from keepsite.identity.policy import Target
 from keepsite.identity.principal import Principal
 from keepsite.ids import new_id
+from keepsite.keyring import services as keyring
+from keepsite.keyring.sealed import Plaintext
+from keepsite.projects import quotas
 from keepsite.projects.services import ensure_project
 from orders_app import wakeup
-from orders_app.fulfilment import symmetric
+from orders_app.fulfilment import asymmetric, symmetric
 from orders_app.limits import OrderLimits
-from orders_app.models import Order
-from secrets_app.services.secrets import insert_secret
+from orders_app.models import Order, OrderPassphrase
+from orders_app.passphrases import seal_passphrase
+from orders_app.wishes import ASYMMETRIC, SYMMETRIC, check
 
 log = structlog.get_logger(__name__)
 
+OFFERED = {Order.Type.KEY: SYMMETRIC, Order.Type.ASYMMETRIC: ASYMMETRIC}
+MAKERS = {Order.Type.KEY: symmetric.make, Order.Type.ASYMMETRIC: asymmetric.make}
 SHORTEST_PAUSE_S = 1
 LONGEST_PAUSE_S = 60
 # What the current Barbican release says of a processed order; clients read it as "nothing special".
@@ -47,28 +53,46 @@ def target_of(order: Order) -> Target:
 
 
 def place_order(
-    *, actor: Principal, order_type: Order.Type, meta: dict[str, Any]
-) -> Order:  # Any: JSON values
+    *,
+    actor: Principal,
+    order_type: Order.Type,
+    meta: dict[str, Any],  # Any: JSON values
+    passphrase: Plaintext | None = None,
+) -> Order:
     """Take an order; on return it is committed and will be fulfilled, whatever dies.
 
     The broker is not waited for: the row is the outbox, and a relay is only nudged.
 
     Raises:
         NotAllowed: ``actor`` may not place orders.
+        QuotaReached: the project has as many orders as it may.
         InvalidInput: it asks for what no worker could make.
 
     Source: Barbican API v1, POST /v1/orders.
     """
     policy.require("orders:post", actor)
-    symmetric.check(meta["algorithm"], meta["bit_length"])
+    check(meta["algorithm"], meta["bit_length"], OFFERED[order_type])
+    project = ensure_project(actor.project_id)
+    existing = Order.objects.live().filter(project=project).count
+    quotas.refuse_if_full(project, "orders", existing)
     order = Order(
         id=new_id(),
-        project=ensure_project(actor.project_id),
+        project=project,
         type=order_type,
         meta=meta,
         creator_id=actor.user_id,
     )
-    writes.commit(lambda: order.save(force_insert=True), committed=Order.objects.filter(id=order.id).exists)
+    sealed = None
+    if passphrase is not None:
+        sealed = seal_passphrase(order, passphrase, pkek=keyring.sealing_key(actor.project_id))
+
+    def insert() -> None:
+        quotas.claim(project, "orders", existing)
+        order.save(force_insert=True)
+        if sealed is not None:
+            sealed.save(force_insert=True)
+
+    writes.commit(insert, committed=Order.objects.filter(id=order.id).exists)
     audit.record("order.placed", actor=actor, subject=order)
     wakeup.wake_relay()
     return order
@@ -121,14 +145,16 @@ def fulfil(held: Claim) -> None:
     limits = OrderLimits.from_settings()
     if held.order.attempts > limits.max_attempts:
         raise KeepsiteError(f"Given up: {limits.max_attempts} attempts ended without an answer.")
-    made = symmetric.make(held.order)
+    made = MAKERS[Order.Type(held.order.type)](held.order)
     now = timezone.now()
 
     def finish() -> None:
-        insert_secret(made.secret, made.sealed)
-        _end(held, now, status=Order.Status.ACTIVE, secret_id=made.secret.id)
+        made.insert()
+        if held.order.type == Order.Type.ASYMMETRIC:
+            OrderPassphrase.objects.filter(order=held.order).delete()
+        _end(held, now, status=Order.Status.ACTIVE, **made.result)
 
-    writes.commit(finish, committed=Order.objects.filter(id=held.order.id, secret_id=made.secret.id).exists)
+    writes.commit(finish, committed=Order.objects.filter(id=held.order.id, **made.result).exists)
     audit.record("order.fulfilled", actor=_worker(held.order), subject=held.order)
 
 

@@ -10,7 +10,7 @@ def active_pkek(external_project_id: str) -> ProjectKEK | None:
 
 
 _ACTIVE_PKEK = Prepared(
-    lambda external_project_id: ProjectKEK.objects.select_related("project", "mkek").filter(
+    lambda external_project_id: ProjectKEK.objects.select_related("project__quota", "mkek").filter(
         project__external_id=external_project_id, active_marker=True
     ),
     texts=("external_project_id",),

@@ -1,5 +1,5 @@
 from dataclasses import dataclass, field
-from typing import NoReturn
+from typing import Literal, NoReturn
 
 from keepsite.keyring.canonical import canonical_bytes
 
@@ -35,17 +35,18 @@ class SealContext:
     """Where a payload belongs; sealed with it, so it opens nowhere else."""
 
     project_id: str  # the external one
-    secret_id: str
+    secret_id: str  # or whatever else of ours it belongs to
     version: int
+    kind: Literal["secret", "order"] = "secret"
 
     def aad(self, pkek_id: str) -> bytes:
-        """AAD of format 1: domain, project, secret, version, pKEK.
+        """AAD of format 1: domain with the kind, project, secret, version, pKEK.
 
         Moving a ciphertext to another secret, project or version, or under another
         pKEK's row, makes the tag fail.
         """
         return canonical_bytes(
-            "keepsite:secret:v1", self.project_id, self.secret_id, str(self.version), pkek_id
+            f"keepsite:{self.kind}:v1", self.project_id, self.secret_id, str(self.version), pkek_id
         )
 
 

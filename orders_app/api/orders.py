@@ -13,7 +13,7 @@ from keepsite.api.viewsets import ResourceViewSet
 from keepsite.errors import InvalidInput, NotFound
 from keepsite.identity.policy import Target
 from orders_app import services
-from orders_app.api.serializers import KeyOrderMetaSerializer, NewOrderSerializer, show_order
+from orders_app.api.serializers import NewOrderSerializer, OrderMetaSerializer, show_order
 from orders_app.models import Order
 from secrets_app.services.secrets import check_expiration
 
@@ -65,12 +65,16 @@ class OrderViewSet(ResourceViewSet):
         wanted = NewOrderSerializer.checked(body)
         if not isinstance(body.get("meta"), dict):
             raise InvalidInput("meta must be an object with at least algorithm and bit_length.")
-        values = KeyOrderMetaSerializer.checked(body["meta"])
+        values = OrderMetaSerializer.checked(body["meta"])
+        order_type = Order.Type(wanted["type"])
         check_expiration(values.get("expiration"), now=timezone.now())
+        has_private_key = order_type is Order.Type.ASYMMETRIC
+        passphrase = OrderMetaSerializer.passphrase_of(values) if has_private_key else None
         order = services.place_order(
             actor=self.principal,
-            order_type=Order.Type(wanted["type"]),
-            meta=KeyOrderMetaSerializer.stored_form(values),
+            order_type=order_type,
+            meta=OrderMetaSerializer.stored_form(values),
+            passphrase=passphrase,
         )
         where = ref(request, "orders", order.id)
         return Response({"order_ref": where}, status=HTTPStatus.ACCEPTED, headers={"Location": where})

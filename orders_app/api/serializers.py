@@ -5,12 +5,14 @@ from rest_framework.request import Request
 from keepsite.api.fields import ContractSerializer, ExactText, Integer, Moment, OneOf, Text, moment_text
 from keepsite.api.refs import ref
 from keepsite.errors import InvalidInput
+from keepsite.keyring.sealed import Plaintext
 from orders_app.models import Order
 from secrets_app.api.content import BASE64, content_type_of
 from secrets_app.api.serializers.secrets import BIT_LENGTH_MAX
 from secrets_app.choices import SecretType
 
 BITS_PER_BYTE = 8
+PASSPHRASE_MAX_BYTES = 1023  # OpenSSL takes no longer one for an encrypted private key
 
 
 class NewOrderSerializer(ContractSerializer):
@@ -21,8 +23,8 @@ class NewOrderSerializer(ContractSerializer):
     type = OneOf(*Order.Type.values, required=True)
 
 
-class KeyOrderMetaSerializer(ContractSerializer):
-    """``meta`` of a key order: what a new secret may say, and what a key needs."""
+class OrderMetaSerializer(ContractSerializer):
+    """``meta`` of an order: what a new secret may say, and what a key needs."""
 
     schema = "'Secret' within 'Order'"
 
@@ -35,6 +37,23 @@ class KeyOrderMetaSerializer(ContractSerializer):
     payload = ExactText(allow_null=True)
     payload_content_type = Text(allow_null=True)
     payload_content_encoding = OneOf(BASE64)
+    passphrase = ExactText(allow_null=True)
+    pass_phrase = ExactText(allow_null=True)  # what python-barbicanclient and heat send
+
+    @classmethod
+    def passphrase_of(cls, values: dict[str, Any]) -> Plaintext | None:  # Any: JSON values
+        """The pass phrase for a private key, by either of its names; an empty one is none.
+
+        Raises:
+            InvalidInput: longer than any format of a private key takes.
+        """
+        text = values.get("passphrase") or values.get("pass_phrase")
+        if not text:
+            return None
+        encoded = text.encode("utf-8", "replace")
+        if len(encoded) > PASSPHRASE_MAX_BYTES:
+            raise InvalidInput(f"The pass phrase may have at most {PASSPHRASE_MAX_BYTES} bytes.")
+        return Plaintext(encoded)
 
     @classmethod
     def stored_form(cls, values: dict[str, Any]) -> dict[str, Any]:  # Any: JSON values
@@ -45,7 +64,7 @@ class KeyOrderMetaSerializer(ContractSerializer):
         """
         if "payload" in values:
             raise InvalidInput("payload must be left out of an order: the service makes the key.")
-        if values["bit_length"] % BITS_PER_BYTE:
+        if values["algorithm"].lower() != "ec" and values["bit_length"] % BITS_PER_BYTE:
             raise InvalidInput("bit_length must be a multiple of 8.")
         expires_at = values.get("expiration")
         stored = {
@@ -73,6 +92,8 @@ def show_order(order: Order, request: Request) -> dict[str, Any]:  # Any: JSON v
     }
     if order.secret_id is not None:
         shown["secret_ref"] = ref(request, "secrets", order.secret_id)
+    if order.container_id is not None:
+        shown["container_ref"] = ref(request, "containers", order.container_id)
     for name in ("creator_id", "sub_status", "sub_status_message", "error_status_code", "error_reason"):
         if value := getattr(order, name):
             shown[name] = value

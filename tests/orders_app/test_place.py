@@ -5,9 +5,9 @@ Source: spec/barbican-api.md §13.1, §13.2, §13.5, §22.1.
 
 import pytest
 
-from orders_app.fulfilment.symmetric import BIT_LENGTHS
 from orders_app.models import Order
 from orders_app.tasks import fulfil
+from orders_app.wishes import SYMMETRIC as BIT_LENGTHS
 from tests.support.callers import path_of
 from tests.support.rows import written_rows
 
