@@ -15,6 +15,26 @@ class Project(models.Model):
         help_text="The project's id in the identity service; it is bound into every ciphertext.",
     )
     created_at = models.DateTimeField(default=timezone.now, editable=False)
+    # counted up by every creation that a quota limits, so that two at once wait for each other or conflict,
+    # on whatever database node they are
+    quota_claims = models.PositiveBigIntegerField(default=0, editable=False)
+    preferred_store = ExactCharField(max_length=36, blank=True, default="", editable=False)
 
     def __str__(self) -> str:
         return str(self.external_id)
+
+
+class ProjectQuota(models.Model):
+    """How much of each resource a project may have: negative is unlimited, null is the default."""
+
+    project = models.OneToOneField(Project, on_delete=models.CASCADE, primary_key=True, related_name="quota")
+    secrets = models.BigIntegerField(null=True)
+    orders = models.BigIntegerField(null=True)
+    containers = models.BigIntegerField(null=True)
+    consumers = models.BigIntegerField(null=True)
+    cas = models.BigIntegerField("CAs", null=True, help_text="kept for clients; nothing is limited by it")
+    created_at = models.DateTimeField(default=timezone.now, editable=False)
+    updated_at = models.DateTimeField(default=timezone.now, editable=False)
+
+    def __str__(self) -> str:
+        return f"quota of {self.project}"

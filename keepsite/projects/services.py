@@ -3,6 +3,7 @@ from django.db import IntegrityError
 
 from keepsite import writes
 from keepsite.ids import new_id
+from keepsite.prepared import Prepared
 from keepsite.projects.models import Project
 
 log = structlog.get_logger(__name__)
@@ -13,7 +14,7 @@ def ensure_project(external_id: str) -> Project:
 
     Two callers at once get the same row.
     """
-    known = Project.objects.filter(external_id=external_id).first()
+    known = _BY_EXTERNAL_ID.first(external_id=external_id)
     if known is not None:
         return known
     primary_key = new_id()
@@ -24,4 +25,10 @@ def ensure_project(external_id: str) -> Project:
         )
     except IntegrityError:
         log.info("project.made_by_another_caller", project_id=external_id)
-    return Project.objects.get(external_id=external_id)
+    return Project.objects.select_related("quota").get(external_id=external_id)
+
+
+_BY_EXTERNAL_ID = Prepared(
+    lambda external_id: Project.objects.select_related("quota").filter(external_id=external_id),
+    texts=("external_id",),
+)
