@@ -18,3 +18,11 @@ class ContentType(models.TextChoices):
     TEXT = "text/plain"
     OCTETS = "application/octet-stream"
     PKCS8 = "application/pkcs8"
+
+
+class ContainerType(models.TextChoices):
+    """What the secrets of a container are together; the type says which names they may have."""
+
+    GENERIC = "generic"
+    RSA = "rsa"
+    CERTIFICATE = "certificate"

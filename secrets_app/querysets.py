@@ -1,8 +1,9 @@
 from datetime import datetime
 from typing import Any, Self
 
+from django.apps import apps
 from django.db import models
-from django.db.models import CharField, Lookup, Q, QuerySet
+from django.db.models import CharField, Exists, Lookup, OuterRef, Q, QuerySet
 
 ESCAPE = "|"
 
@@ -24,24 +25,49 @@ class Like(Lookup):
         return f"{left} LIKE %s ESCAPE '{ESCAPE}'", (*left_params, pattern)
 
 
-class SecretQuerySet(QuerySet[Any]):  # Any: Secret, which imports this module
-    """Questions about secrets."""
+class AccessQuerySet(QuerySet[Any]):  # Any: the models import this module
+    """Questions about what belongs to a project and may have an ACL."""
 
-    def live(self, now: datetime) -> Self:
-        """Neither deleted nor expired at ``now``."""
-        return self.filter(Q(expires_at=None) | Q(expires_at__gt=now), deleted_at=None)
+    acl_path: str  # from an ACL's user to the object
 
     def in_project(self, external_project_id: str) -> Self:
         """Owned by this project."""
         return self.filter(project__external_id=external_project_id)
 
-    def with_project(self) -> Self:
-        """With its project loaded by the same statement."""
-        return self.select_related("project")
+    def for_caller(self, user_id: str) -> Self:
+        """With project and ACL loaded by the same statement, and whether the ACL names this user."""
+        named = apps.get_model("secrets_app", "ACLUser").objects.filter(
+            user_id=user_id, **{self.acl_path: OuterRef("pk")}
+        )
+        return self.select_related("project", "acl").annotate(is_acl_reader=Exists(named))
+
+
+class ContainerQuerySet(AccessQuerySet):
+    """Questions about containers."""
+
+    acl_path = "acl__container"
+
+    def live(self) -> Self:
+        """Not deleted."""
+        return self.filter(deleted_at=None)
+
+
+class SecretQuerySet(AccessQuerySet):
+    """Questions about secrets."""
+
+    acl_path = "acl__secret"
+
+    def live(self, now: datetime) -> Self:
+        """Neither deleted nor expired at ``now``."""
+        return self.filter(Q(expires_at=None) | Q(expires_at__gt=now), deleted_at=None)
+
+    def named_to(self, user_id: str) -> Self:
+        """Whose ACL names this user, of whatever project they are."""
+        return self.filter(acl__users__user_id=user_id)
 
     def with_payload(self) -> Self:
-        """With project, payload, pKEK and MKEK loaded by the same statement."""
-        return self.select_related("project", "payload__pkek__mkek")
+        """With payload, pKEK and MKEK loaded by the same statement, besides what is loaded already."""
+        return self.select_related("project", "acl", "payload__pkek__mkek")
 
     def in_stable_order(self, *fields: str) -> Self:
         """Sorted by ``fields``, then by age: pages neither skip nor repeat a row."""

@@ -230,7 +230,7 @@ def _payload_section(secret: Secret, now: datetime) -> Section:
 def _consumer_section(secret: Secret) -> Section:
     title = "Consumers"
     using = SecretConsumer.objects.filter(secret=secret, deleted_at=None).order_by("created_at", "id")
-    registered = using.defer("triple_sha256")[:SHOWN_CONSUMERS] if secret.had_consumers else ()
+    registered = using.defer("sha256")[:SHOWN_CONSUMERS] if secret.had_consumers else ()
     rows = tuple(
         Row.of(
             CONSUMER_HEADINGS,

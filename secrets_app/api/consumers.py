@@ -1,5 +1,4 @@
-from http import HTTPStatus
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -7,48 +6,132 @@ from rest_framework.response import Response
 from keepsite.api.bodies import json_object
 from keepsite.api.paging import envelope
 from keepsite.api.refs import ref
+from keepsite.api.viewsets import ResourceViewSet
+from keepsite.errors import NotFound
+from keepsite.ids import is_id
 from secrets_app import services
+from secrets_app.api.containers import UnderContainer
 from secrets_app.api.secrets import UnderSecret
-from secrets_app.api.serializers.consumers import UsageSerializer, show_consumer
+from secrets_app.api.serializers.consumers import SecretUseSerializer, show_consumer
+from secrets_app.api.serializers.containers import (
+    ContainerUseSerializer,
+    show_container_consumer,
+    show_containers,
+)
 from secrets_app.api.serializers.secrets import consumers_of, show_secret
+from secrets_app.models import Container, Secret
 
 
-class SecretConsumerViewSet(UnderSecret):
+class ConsumerViewSet(ResourceViewSet):
+    """The consumers of a secret or a container: one sub-resource, alike below both."""
+
+    collection: ClassVar[str]
+
+    @property
+    def subject(self) -> Secret | Container:
+        """What is consumed."""
+        raise NotImplementedError
+
+    def use(self, body: dict[str, Any]) -> services.SecretUse | services.ContainerUse:  # Any: JSON values
+        """What a body says."""
+        raise NotImplementedError
+
+    def show(self, consumer: Any) -> dict[str, Any]:  # Any: a row of either kind, JSON values
+        """A consumer in the list."""
+        raise NotImplementedError
+
+    def show_subject(self, request: Request) -> dict[str, Any]:  # Any: JSON values
+        """The secret or container, with its consumers: what registering and removing answer."""
+        raise NotImplementedError
+
+    def list(self, request: Request, **_: str) -> Response:
+        """One page of the consumers."""
+        return Response(
+            envelope(
+                request,
+                services.live_consumers(self.subject),
+                path=f"{self.collection}/{self.subject.id}/consumers",
+                plural="consumers",
+                show=lambda page: [self.show(consumer) for consumer in page],
+            )
+        )
+
+    def create(self, request: Request, **_: str) -> Response:
+        """Register a consumer."""
+        services.register_consumer(self.subject, self.use(json_object(request)), actor=self.principal)
+        where = ref(request, self.collection, f"{self.subject.id}/consumers")
+        return Response(self.show_subject(request), headers={"Location": where})
+
+    def remove(self, request: Request, **_: str) -> Response:
+        """Remove a consumer, named by the body."""
+        services.remove_consumer(self.subject, self.use(json_object(request)), actor=self.principal)
+        return Response(self.show_subject(request))
+
+    def retrieve(self, request: Request, consumer_id: str, **_: str) -> Response:  # noqa: ARG002  # the route's
+        """One consumer of this very secret or container."""
+        found = (
+            services.live_consumers(self.subject).filter(id=consumer_id).first()
+            if is_id(consumer_id)
+            else None
+        )
+        if found is None:
+            raise NotFound("Consumer not found.")
+        return Response(self.show(found))
+
+
+class SecretConsumerViewSet(UnderSecret, ConsumerViewSet):
     """``/v1/secrets/{id}/consumers``."""
 
+    collection = "secrets"
     rules: ClassVar[dict[str, str]] = {
         "list": "secret_consumers:get",
         "create": "secret_consumers:post",
         "remove": "secret_consumers:delete",
+        "retrieve": "consumer:get",
     }
 
-    def list(self, request: Request, secret_id: str) -> Response:
-        """One page of the secret's consumers."""
-        return Response(
-            envelope(
-                request,
-                services.live_consumers(self.secret),
-                path=f"secrets/{secret_id}/consumers",
-                plural="consumers",
-                show=lambda page: [show_consumer(consumer) for consumer in page],
-            )
-        )
+    @property
+    def subject(self) -> Secret:
+        """The secret."""
+        return self.secret
 
-    def create(self, request: Request, secret_id: str) -> Response:
-        """Register a consumer; the answer is the secret."""
-        services.register_consumer(
-            self.secret, UsageSerializer.usage(json_object(request)), actor=self.principal
-        )
-        where = ref(request, "secrets", f"{secret_id}/consumers")
-        return self._shown(request, headers={"Location": where})
+    def use(self, body: dict[str, Any]) -> services.SecretUse:  # Any: JSON values
+        """Service and resource."""
+        return SecretUseSerializer.use(body)
 
-    def remove(self, request: Request, secret_id: str) -> Response:  # noqa: ARG002  # the route's
-        """Remove a consumer, named by the body; the answer is the secret."""
-        services.remove_consumer(
-            self.secret, UsageSerializer.usage(json_object(request)), actor=self.principal
-        )
-        return self._shown(request)
+    def show(self, consumer: Any) -> dict[str, Any]:  # Any: a SecretConsumer, JSON values
+        """A consumer in the list."""
+        return show_consumer(consumer)
 
-    def _shown(self, request: Request, headers: dict[str, str] | None = None) -> Response:
-        consumers = consumers_of([self.secret])[self.secret.id]
-        return Response(show_secret(self.secret, request, consumers), status=HTTPStatus.OK, headers=headers)
+    def show_subject(self, request: Request) -> dict[str, Any]:  # Any: JSON values
+        """The secret, with consumers at every microversion."""
+        return show_secret(self.secret, request, consumers_of([self.secret])[self.secret.id])
+
+
+class ContainerConsumerViewSet(UnderContainer, ConsumerViewSet):
+    """``/v1/containers/{id}/consumers``."""
+
+    collection = "containers"
+    rules: ClassVar[dict[str, str]] = {
+        "list": "container_consumers:get",
+        "create": "container_consumers:post",
+        "remove": "container_consumers:delete",
+        "retrieve": "consumer:get",
+    }
+
+    @property
+    def subject(self) -> Container:
+        """The container."""
+        return self.container
+
+    def use(self, body: dict[str, Any]) -> services.ContainerUse:  # Any: JSON values
+        """Name and URL."""
+        return ContainerUseSerializer.use(body)
+
+    def show(self, consumer: Any) -> dict[str, Any]:  # Any: a ContainerConsumer, JSON values
+        """A consumer in the list."""
+        return show_container_consumer(consumer)
+
+    def show_subject(self, request: Request) -> dict[str, Any]:  # Any: JSON values
+        """The container."""
+        return show_containers([self.container], request)[0]

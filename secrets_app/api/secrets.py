@@ -17,13 +17,14 @@ from keepsite.api.refs import ref
 from keepsite.api.viewsets import ResourceViewSet
 from keepsite.errors import InvalidInput, NotFound
 from keepsite.identity.policy import Target
+from keepsite.identity.principal import Principal
 from keepsite.ids import is_id
 from secrets_app import services
 from secrets_app.api.content import answer_type, payload_from_body, payload_type, raw_content_type
 from secrets_app.api.filters import filtered
 from secrets_app.api.serializers.secrets import NewSecretSerializer, consumers_of, show_secret, show_secrets
 from secrets_app.choices import ContentType
-from secrets_app.lookups import LIVE_WITH_PAYLOAD, LIVE_WITH_PROJECT
+from secrets_app.lookups import LIVE_SECRET, LIVE_SECRET_WITH_PAYLOAD
 from secrets_app.models import Secret
 
 
@@ -34,7 +35,7 @@ class UnderSecret(ResourceViewSet):
 
     def load(self) -> None:
         """Find the secret that the URL names, whoever owns it; the policy judges after."""
-        self.secret = find_secret(self.kwargs["secret_id"])
+        self.secret = find_secret(self.kwargs["secret_id"], caller=self.principal)
 
     def policy_target(self) -> Target | None:
         """The secret's facts."""
@@ -57,7 +58,9 @@ class SecretViewSet(UnderSecret):
     def load(self) -> None:
         """Find the secret, if the URL names one, with its payload where that is asked for."""
         if "secret_id" in self.kwargs:
-            self.secret = find_secret(self.kwargs["secret_id"], with_payload=self._asks_for_payload())
+            self.secret = find_secret(
+                self.kwargs["secret_id"], caller=self.principal, with_payload=self._asks_for_payload()
+            )
 
     def policy_target(self) -> Target | None:
         """The secret's facts; None for the collection."""
@@ -69,9 +72,11 @@ class SecretViewSet(UnderSecret):
 
     def list(self, request: Request) -> Response:
         """One page of the project's secrets."""
-        secrets = Secret.objects.in_project(self.principal.project_id).live(timezone.now())
+        secrets = Secret.objects.live(timezone.now())
         if request.query_params.get("acl_only", "").lower() == "true":
-            secrets = secrets.none()  # no secret has an ACL in this release
+            secrets = secrets.named_to(self.principal.user_id or "")
+        else:
+            secrets = secrets.in_project(self.principal.project_id)
         rows = filtered(secrets, request.GET)
         shows_consumers = self.microversion >= CONSUMERS_SHOWN
         return Response(
@@ -146,16 +151,16 @@ class SecretViewSet(UnderSecret):
         return self.action == "retrieve" and not accepts_json(accept) and payload_type(accept) is not None
 
 
-def find_secret(secret_id: str, *, with_payload: bool = False) -> Secret:
-    """The live secret with this id, its project loaded.
+def find_secret(secret_id: str, *, caller: Principal, with_payload: bool = False) -> Secret:
+    """The live secret with this id, with project, ACL and whether that names the caller.
 
     Raises:
         NotFound: malformed, unknown, deleted or expired.
     """
     if not is_id(secret_id):
         raise NotFound("Not Found. Provided secret id is invalid.")
-    look_up = LIVE_WITH_PAYLOAD if with_payload else LIVE_WITH_PROJECT
-    secret = look_up.first(id=secret_id, now=timezone.now())
+    look_up = LIVE_SECRET_WITH_PAYLOAD if with_payload else LIVE_SECRET
+    secret = look_up.first(id=secret_id, user_id=caller.user_id or "", now=timezone.now())
     if secret is None:
         raise NotFound("Secret not found.")
     return secret

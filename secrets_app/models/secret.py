@@ -1,13 +1,12 @@
 from datetime import datetime
-from typing import Any
 
 from django.db import models
 from django.utils import timezone
 
 from keepsite.columns import ExactCharField
 from keepsite.ids import new_id
-from keepsite.keyring.models import ProjectKEK
-from keepsite.keyring.sealed import SealContext, Sealed
+from keepsite.keyring.columns import SealedRow
+from keepsite.keyring.sealed import SealContext
 from keepsite.projects.models import Project
 from secrets_app.choices import ContentType, SecretType
 from secrets_app.querysets import SecretQuerySet
@@ -34,6 +33,7 @@ class Secret(models.Model):
     had_consumers = models.BooleanField(default=False, editable=False)
 
     objects = SecretQuerySet.as_manager()
+    is_acl_reader = False  # whether the caller is named by its ACL: set by ``for_caller()``
 
     class Meta:
         indexes = (
@@ -57,46 +57,11 @@ class Secret(models.Model):
         return SealContext(project_id=self.project.external_id, secret_id=self.id, version=version)
 
 
-class Payload(models.Model):
-    """A secret's payload, sealed by its project's pKEK; layout in ``keepsite.keyring.sealed``."""
+class Payload(SealedRow):
+    """A secret's payload, sealed by its project's pKEK."""
 
-    id = ExactCharField(primary_key=True, max_length=36, default=new_id, editable=False)
     secret = models.OneToOneField(Secret, on_delete=models.CASCADE, related_name="payload")
     version = models.PositiveIntegerField(default=1)
-    pkek = models.ForeignKey(
-        ProjectKEK, on_delete=models.PROTECT, related_name="payloads", verbose_name="pKEK"
-    )
-    format = models.PositiveSmallIntegerField()
-    iv = models.BinaryField(max_length=16, editable=False)
-    ciphertext = models.BinaryField(editable=False)
-    size_bytes = models.PositiveIntegerField()
-    created_at = models.DateTimeField(default=timezone.now, editable=False)
 
     def __str__(self) -> str:
         return f"payload of {self.secret_id}"
-
-    @classmethod
-    def holding(
-        cls, sealed: Sealed, *, secret: Secret, **columns: Any
-    ) -> "Payload":  # Any: each column's own type
-        """A new row, not saved yet, for what ``keyring.seal`` returned."""
-        return cls(
-            secret=secret,
-            pkek_id=sealed.pkek_id,
-            format=sealed.format,
-            iv=sealed.iv,
-            ciphertext=sealed.ciphertext,
-            size_bytes=sealed.size_bytes,
-            **columns,
-        )
-
-    @property
-    def sealed(self) -> Sealed:
-        """What ``keyring.open_sealed`` takes."""
-        return Sealed(
-            format=self.format,
-            pkek_id=self.pkek_id,
-            iv=bytes(self.iv),
-            ciphertext=bytes(self.ciphertext),
-            size_bytes=self.size_bytes,
-        )

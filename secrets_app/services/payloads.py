@@ -9,7 +9,8 @@ from keepsite.keyring import services as keyring
 from keepsite.keyring.sealed import Plaintext
 from secrets_app.limits import check_payload_size
 from secrets_app.models import Payload, Secret
-from secrets_app.services.secrets import NewPayload, seal_for, target_of
+from secrets_app.services.access import target_of
+from secrets_app.services.secrets import NewPayload, seal_for
 
 log = structlog.get_logger(__name__)
 

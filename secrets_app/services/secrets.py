@@ -6,16 +6,18 @@ from django.utils import timezone
 from keepsite import audit, writes
 from keepsite.errors import InvalidInput, NotFound
 from keepsite.identity import policy
-from keepsite.identity.policy import Target
 from keepsite.identity.principal import Principal
 from keepsite.ids import new_id
 from keepsite.keyring import services as keyring
 from keepsite.keyring.models import ProjectKEK
 from keepsite.keyring.sealed import Plaintext, Sealed
+from keepsite.projects import quotas
+from keepsite.projects.models import Project
 from keepsite.projects.services import ensure_project
 from secrets_app.choices import ContentType, SecretType
 from secrets_app.limits import check_payload_size
 from secrets_app.models import Payload, Secret, SecretConsumer
+from secrets_app.services.access import target_of
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,11 +40,6 @@ class NewPayload:
     content_type: ContentType
 
 
-def target_of(secret: Secret) -> Target:
-    """What the policy is asked about; ``secret.project`` is loaded."""
-    return Target(kind="secret", project_id=secret.project.external_id, creator_id=secret.creator_id)
-
-
 def create_secret(*, actor: Principal, description: Description, payload: NewPayload | None = None) -> Secret:
     """Make a secret of the caller's project, with its payload if there is one yet.
 
@@ -50,6 +47,7 @@ def create_secret(*, actor: Principal, description: Description, payload: NewPay
 
     Raises:
         NotAllowed: ``actor`` may not create secrets.
+        QuotaReached: the project has as many secrets as it may.
         InvalidInput: the expiration is not in the future.
         TooLarge: the payload is longer than KEEPSITE_MAX_PAYLOAD_BYTES.
         Unavailable: no token, or no database, could serve.
@@ -57,19 +55,22 @@ def create_secret(*, actor: Principal, description: Description, payload: NewPay
     Source: Barbican API v1, POST /v1/secrets.
     """
     policy.require("secrets:post", actor)
-    check_expiration(description.expires_at, now=timezone.now())
-    if payload is None:
-        secret = new_secret(
-            description, project_id=ensure_project(actor.project_id).id, creator_id=actor.user_id
-        )
-        sealed = None
-    else:
+    now = timezone.now()
+    check_expiration(description.expires_at, now=now)
+    if payload is not None:
         check_payload_size(len(payload.plaintext))
-        pkek = keyring.sealing_key(actor.project_id)
-        secret = new_secret(description, project_id=pkek.project_id, creator_id=actor.user_id)
-        sealed = seal_for(secret, payload, pkek=pkek)
+    pkek = None if payload is None else keyring.sealing_key(actor.project_id)
+    project = ensure_project(actor.project_id) if pkek is None else pkek.project
+    existing = Secret.objects.live(now).filter(project=project).count
+    quotas.refuse_if_full(project, "secrets", existing)
+    secret = new_secret(description, project=project, creator_id=actor.user_id)
+    sealed = None if payload is None or pkek is None else seal_for(secret, payload, pkek=pkek)
 
-    writes.commit(lambda: insert_secret(secret, sealed), committed=Secret.objects.filter(id=secret.id).exists)
+    def insert() -> None:
+        quotas.claim(project, "secrets", existing)
+        insert_secret(secret, sealed)
+
+    writes.commit(insert, committed=Secret.objects.filter(id=secret.id).exists)
     audit.record("secret.created", actor=actor, subject=secret)
     return secret
 
@@ -112,12 +113,12 @@ def check_expiration(expires_at: datetime | None, *, now: datetime) -> None:
         raise InvalidInput("expiration must be a time in the future.")
 
 
-def new_secret(description: Description, *, project_id: str, creator_id: str | None) -> Secret:
-    """A secret with its id chosen, not saved yet; ``project_id`` is the project's row id."""
+def new_secret(description: Description, *, project: Project, creator_id: str | None) -> Secret:
+    """A secret with its id chosen, not saved yet."""
     now = timezone.now()
     return Secret(
         id=new_id(),
-        project_id=project_id,
+        project=project,
         creator_id=creator_id,
         created_at=now,
         updated_at=now,
@@ -132,7 +133,6 @@ def new_secret(description: Description, *, project_id: str, creator_id: str | N
 
 def seal_for(secret: Secret, payload: NewPayload, *, pkek: ProjectKEK) -> Sealed:
     """Seal ``payload`` for ``secret``, a row of the pKEK's project, and note its content type."""
-    secret.project = pkek.project
     sealed = keyring.seal(payload.plaintext, pkek=pkek, context=secret.seal_context())
     secret.content_type = payload.content_type
     return sealed

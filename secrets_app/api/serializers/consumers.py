@@ -2,10 +2,10 @@ from typing import Any
 
 from keepsite.api.fields import ContractSerializer, Text, moment_text
 from secrets_app.models import SecretConsumer
-from secrets_app.services import Usage
+from secrets_app.services import SecretUse
 
 
-class UsageSerializer(ContractSerializer):
+class SecretUseSerializer(ContractSerializer):
     """The body of POST and DELETE on a secret's consumers."""
 
     schema = "Secret Consumer"
@@ -15,13 +15,13 @@ class UsageSerializer(ContractSerializer):
     resource_id = Text(required=True, allow_blank=False)
 
     @classmethod
-    def usage(cls, body: object) -> Usage:
+    def use(cls, body: object) -> SecretUse:
         """What ``body`` says.
 
         Raises:
             InvalidInput: one of the three is missing, empty or no string.
         """
-        return Usage(**cls.checked(body))
+        return SecretUse(**cls.checked(body))
 
 
 def show_usage(consumer: SecretConsumer) -> dict[str, str]:

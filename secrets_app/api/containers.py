@@ -1,0 +1,137 @@
+from http import HTTPStatus
+from typing import ClassVar
+
+from django.http import HttpResponse
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from keepsite.api.bodies import json_object
+from keepsite.api.paging import envelope
+from keepsite.api.refs import ref
+from keepsite.api.viewsets import ResourceViewSet
+from keepsite.errors import NotFound
+from keepsite.identity.policy import Target
+from keepsite.identity.principal import Principal
+from keepsite.ids import is_id
+from secrets_app import services
+from secrets_app.api.serializers.containers import (
+    NewContainerSerializer,
+    PlaceSerializer,
+    places_of,
+    show_containers,
+)
+from secrets_app.choices import ContainerType
+from secrets_app.lookups import LIVE_CONTAINER
+from secrets_app.models import Container
+
+
+class UnderContainer(ResourceViewSet):
+    """A route below one container, which is found before anything else is judged."""
+
+    container: Container
+
+    def load(self) -> None:
+        """Find the container that the URL names, whoever owns it; the policy judges after."""
+        self.container = find_container(self.kwargs["container_id"], caller=self.principal)
+
+    def policy_target(self) -> Target | None:
+        """The container's facts."""
+        return services.target_of(self.container)
+
+
+class ContainerViewSet(UnderContainer):
+    """``/v1/containers`` and ``/v1/containers/{id}``."""
+
+    rules: ClassVar[dict[str, str]] = {
+        "list": "containers:get",
+        "create": "containers:post",
+        "retrieve": "container:get",
+        "destroy": "container:delete",
+    }
+    reads_accept = frozenset({"destroy"})
+
+    def load(self) -> None:
+        """Find the container, if the URL names one."""
+        if "container_id" in self.kwargs:
+            super().load()
+
+    def policy_target(self) -> Target | None:
+        """The container's facts; None for the collection."""
+        return super().policy_target() if "container_id" in self.kwargs else None
+
+    def list(self, request: Request) -> Response:
+        """One page of the project's containers."""
+        rows = Container.objects.live().in_project(self.principal.project_id).order_by("created_at", "id")
+        if name := request.query_params.get("name"):
+            rows = rows.filter(name__like=name)
+        if kind := request.query_params.get("type"):
+            rows = rows.filter(type=kind)
+        return Response(
+            envelope(
+                request,
+                rows,
+                path="containers",
+                plural="containers",
+                show=lambda page: show_containers(page, request),
+            )
+        )
+
+    def create(self, request: Request) -> Response:
+        """Make a container."""
+        body = json_object(request)
+        values = NewContainerSerializer.checked(body)
+        container = services.create_container(
+            actor=self.principal,
+            kind=ContainerType(values["type"]),
+            name=values.get("name"),
+            places=places_of(body),
+        )
+        return _made(request, container)
+
+    def retrieve(self, request: Request, container_id: str) -> Response:  # noqa: ARG002  # the route's
+        """What it holds."""
+        return Response(show_containers([self.container], request)[0])
+
+    def destroy(self, request: Request, container_id: str) -> HttpResponse:  # noqa: ARG002  # the route's
+        """Delete it; the secrets stay."""
+        services.delete_container(self.container, actor=self.principal)
+        return HttpResponse(status=HTTPStatus.NO_CONTENT)
+
+
+class ContainerSecretViewSet(UnderContainer):
+    """``/v1/containers/{id}/secrets``."""
+
+    rules: ClassVar[dict[str, str]] = {"create": "container_secret:post", "remove": "container_secret:delete"}
+    reads_accept = frozenset({"remove"})
+
+    def create(self, request: Request, container_id: str) -> Response:  # noqa: ARG002  # the route's
+        """Put a secret into a generic container."""
+        services.check_is_generic(self.container)
+        services.add_secret(self.container, PlaceSerializer.place(json_object(request)), actor=self.principal)
+        return _made(request, self.container)
+
+    def remove(self, request: Request, container_id: str) -> HttpResponse:  # noqa: ARG002  # the route's
+        """Take one out, named by the body."""
+        services.remove_secret(
+            self.container, PlaceSerializer.place(json_object(request)), actor=self.principal
+        )
+        return HttpResponse(status=HTTPStatus.NO_CONTENT)
+
+
+def find_container(container_id: str, *, caller: Principal) -> Container:
+    """The live container with this id, with project, ACL and whether that names the caller.
+
+    Raises:
+        NotFound: malformed, unknown or deleted.
+    """
+    container = (
+        LIVE_CONTAINER.first(id=container_id, user_id=caller.user_id or "") if is_id(container_id) else None
+    )
+    if container is None:
+        raise NotFound("Container not found.")
+    return container
+
+
+def _made(request: Request, container: Container) -> Response:
+    where = ref(request, "containers", container.id)
+    return Response({"container_ref": where}, status=HTTPStatus.CREATED, headers={"Location": where})
