@@ -55,6 +55,7 @@ lock: ## Write both constraints files anew from pyproject.toml; FLAGS=--upgrade 
 	$(PIP_COMPILE) $(FLAGS) --extra client --output-file constraints.txt pyproject.toml
 	$(PIP_COMPILE) $(FLAGS) --extra client --extra test --extra lint --constraint constraints.txt \
 		--output-file constraints-dev.txt pyproject.toml
+	$(PIP_COMPILE) $(FLAGS) --output-file tests/support/keystone-constraints.txt tests/support/keystone.in
 
 clean-state: ## Delete what `make run` keeps (asks first)
 	@$(or $(PYTHON),/usr/bin/python3) deploy/embedded/clean_state.py

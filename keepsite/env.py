@@ -42,10 +42,30 @@ SCHEMA: dict[str, tuple[type, Any]] = {
     "KEEPSITE_MAX_PAYLOAD_BYTES": (int, 20_000),  # Barbican's default
     "KEEPSITE_PAGE_SIZE": (int, 10),  # items of a list when the client names no limit
     "KEEPSITE_MAX_PAGE_SIZE": (int, 100),  # items of a list at most
+    # how much a project may have, unless it has a quota of its own; negative is unlimited
+    "KEEPSITE_QUOTA_SECRETS": (int, -1),
+    "KEEPSITE_QUOTA_ORDERS": (int, -1),
+    "KEEPSITE_QUOTA_CONTAINERS": (int, -1),
+    "KEEPSITE_QUOTA_CONSUMERS": (int, -1),
     # who may call
-    "KEEPSITE_AUTH": (str, "local"),  # local, noauth
+    "KEEPSITE_AUTH": (str, "local"),  # local, keystone, noauth
+    "KEEPSITE_KEYSTONE_URL": (str, ""),  # https://keystone.example:5000
+    "KEEPSITE_KEYSTONE_USERNAME": (str, ""),  # Keepsite's own account, which validates the callers' tokens
+    "KEEPSITE_KEYSTONE_PASSWORD": (str, ""),
+    "KEEPSITE_KEYSTONE_PROJECT": (str, ""),
+    "KEEPSITE_KEYSTONE_USER_DOMAIN": (str, "Default"),
+    "KEEPSITE_KEYSTONE_PROJECT_DOMAIN": (str, "Default"),
+    "KEEPSITE_KEYSTONE_INTERFACE": (str, "internal"),  # which of Keystone's endpoints in its catalog
+    "KEEPSITE_KEYSTONE_CA_FILE": (str, ""),  # empty: the system's
+    "KEEPSITE_KEYSTONE_MEMCACHED": (list, []),  # host:port of each; none: every process caches by itself
+    "KEEPSITE_KEYSTONE_CACHE_S": (int, 120),  # a revoked token is accepted at most this long
+    "KEEPSITE_SERVICE_TOKEN_ROLES": (list, ["service"]),  # any of these makes a service token
     "KEEPSITE_ROLE_SET": (str, "secure"),  # secure (reader, member, admin), legacy (creator, ...), both
     "KEEPSITE_POLICY_FILE": (str, ""),  # oslo.policy overrides
+    # how much one project or user may ask for
+    "KEEPSITE_LIMITS_FILE": (str, ""),  # YAML, docs/operators/limits.md; empty: no rate limits
+    "KEEPSITE_LIMITS_MEMCACHED": (list, []),  # host:port of every memcached; empty: each process counts alone
+    "KEEPSITE_LIMITS_PROCESSES": (int, 0),  # API processes of all nodes together; 0: KEEPSITE_WORKERS
     # what stands behind
     "KEEPSITE_HSM_CONFIG": (str, ""),  # path of the TOML file that names the tokens
     "KEEPSITE_HSM_POOL_SIZE": (int, 8),  # PKCS#11 sessions per process and member
@@ -58,6 +78,8 @@ SCHEMA: dict[str, tuple[type, Any]] = {
     "KEEPSITE_ORDER_HANDOUT_S": (int, 15),  # after this long an unclaimed order is handed out again
     "KEEPSITE_ORDER_MAX_ATTEMPTS": (int, 20),
     "KEEPSITE_RELAY_POLL_S": (float, 2.0),
+    # deleted objects
+    "KEEPSITE_RECOVERY_DAYS": (int, 30),  # days in which an operator can bring one back; then it is purged
 }
 REQUIRED = ("KEEPSITE_SECRET_KEY", "KEEPSITE_DATABASE_URL")
 

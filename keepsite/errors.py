@@ -53,6 +53,14 @@ class QuotaReached(NotAllowed):
         )
 
 
+class LimitReached(KeepsiteError):
+    """The caller has sent as many requests as a rate limit allows; another try is welcome later."""
+
+    def __init__(self, public: str, *, retry_after_s: int) -> None:
+        self.retry_after_s = retry_after_s
+        super().__init__(public)
+
+
 class NotFound(KeepsiteError):
     """There is no such object for anybody to see."""
 

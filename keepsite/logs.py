@@ -45,6 +45,10 @@ def configure(settings: Logging) -> None:
             "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "json"}},
             "root": {"handlers": ["stderr"], "level": settings["level"]},
             # Django logs every 4xx as a warning and request objects with it; our audit record says more.
-            "loggers": {"django.request": {"level": "ERROR"}},
+            # keystonemiddleware tells of every refused token and quotes Keystone's answers.
+            "loggers": {
+                "django.request": {"level": "ERROR"},
+                "keystonemiddleware": {"level": "ERROR"},
+            },
         }
     )

@@ -32,6 +32,7 @@ class _Statement:
     model: type[Model]
     names: list[str]
     columns: slice
+    annotations: dict[str, int]
     populators: list[Any]  # Any: Django's own, for select_related
 
 
@@ -72,6 +73,8 @@ class Prepared(Generic[M]):
         found: M = statement.model.from_db(connection.alias, statement.names, fields[statement.columns])  # type: ignore[assignment]  # build's model
         for populator in statement.populators:
             populator.populate(fields, found)
+        for name, position in statement.annotations.items():
+            setattr(found, name, fields[position])
         return found
 
     def _filled(self, part: Any, values: dict[str, Value]) -> Any:  # Any: what the driver takes
@@ -106,6 +109,7 @@ class Prepared(Generic[M]):
                 model=compiler.klass_info["model"],
                 names=[column[0].target.attname for column in compiler.select[columns]],
                 columns=columns,
+                annotations=dict(compiler.annotation_col_map or {}),
                 populators=get_related_populators(  # type: ignore[call-arg]  # the stubs describe a later Django
                     compiler.klass_info, compiler.select, connection.alias
                 ),

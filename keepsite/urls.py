@@ -3,10 +3,12 @@ from django.urls import include, path, re_path
 from django.views.generic import RedirectView
 
 from keepsite.api import discovery, health
+from keepsite.api.limits.resource import LimitViewSet
 
 urlpatterns = [
     path("", discovery.versions),
     path("v1", discovery.version),
+    path("v1/limits", LimitViewSet.as_view({"get": "list"})),
     path("v1/", include("secrets_app.api.urls")),
     path("v1/", include("orders_app.api.urls")),
     re_path(r"^healthcheck/?$", health.healthcheck),

@@ -1,5 +1,6 @@
 """Fixtures all tests share: a real token behind the counting shim, an MKEK, callers of the API."""
 
+import json
 import os
 from pathlib import Path
 
@@ -55,6 +56,21 @@ def mkek(db, _generated_mkek):
 def api(mkek):
     """A member of project p1, with an API key; ``api.other(...)`` is somebody else."""
     return Caller.make(project="p1", user="u1", roles=["member"])
+
+
+@pytest.fixture
+def audited():
+    """The audit records of one action that this test has caused."""
+
+    def lines():
+        return [
+            json.loads(line)
+            for path in sorted(Path(settings.AUDIT_DIR).glob("audit-*.jsonl"))
+            for line in path.read_text().splitlines()
+        ]
+
+    seen = len(lines())
+    return lambda action: [record for record in lines()[seen:] if record["action"] == action]
 
 
 @pytest.fixture(autouse=True)

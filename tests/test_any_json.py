@@ -7,8 +7,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from orders_app.api.serializers import KeyOrderMetaSerializer, NewOrderSerializer
-from secrets_app.api.serializers.consumers import UsageSerializer
+from orders_app.api.serializers import NewOrderSerializer, OrderMetaSerializer
+from secrets_app.api.serializers.consumers import SecretUseSerializer
 from secrets_app.api.serializers.secrets import NewSecretSerializer
 from tests.support.rows import written_rows
 
@@ -63,7 +63,7 @@ def objects(serializer, **sure):
     return st.builds(dict.__or__, st.dictionaries(names, VALUES, max_size=6), st.fixed_dictionaries(sure))
 
 
-META = objects(KeyOrderMetaSerializer, algorithm=TEXTS, bit_length=NUMBERS)
+META = objects(OrderMetaSerializer, algorithm=TEXTS, bit_length=NUMBERS)
 SECRETS = st.one_of(VALUES, objects(NewSecretSerializer))
 ORDERS = st.one_of(
     VALUES,
@@ -102,7 +102,7 @@ class TestAnyJson:
         assert_holds(warm, "/v1/orders", body)
 
     @settings(EXAMPLES, max_examples=100)
-    @given(body=st.one_of(VALUES, objects(UsageSerializer)))
+    @given(body=st.one_of(VALUES, objects(SecretUseSerializer)))
     def test_consumers(self, warm, body):
         path = (
             warm.get("/v1/secrets?limit=1")

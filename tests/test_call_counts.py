@@ -140,6 +140,8 @@ BUDGETS = {
 def short(sql):
     """A statement as review wants to read it: verb and table."""
     verb = sql.split(None, 1)[0]
+    while (outer := re.sub(r"\([^()]*\)", "", sql)) != sql:  # what stands in brackets is a subquery or a list
+        sql = outer
     tables = re.findall(r"(?:FROM|INTO|UPDATE)\s+[`\"](\w+)[`\"]", sql)
     return f"{verb} {tables[0]}" if tables else sql
 

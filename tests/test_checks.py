@@ -60,6 +60,57 @@ class TestSettings:
         assert "policy.yaml" in found()["keepsite.E005"].msg
 
 
+class TestKeystone:
+    ACCOUNT = {  # noqa: RUF012  # a constant
+        "KEYSTONE_URL": "https://keystone.example:5000",
+        "KEYSTONE_USERNAME": "keepsite",
+        "KEYSTONE_PASSWORD": "secret",
+        "KEYSTONE_PROJECT": "service",
+    }
+
+    @pytest.fixture
+    def keystone(self, shim, settings):
+        settings.AUTH = "keystone"
+        for name, value in self.ACCOUNT.items():
+            setattr(settings, name, value)
+        return settings
+
+    def test_whole_account_is_fine(self, keystone):
+        assert found() == {}
+
+    @pytest.mark.parametrize("name", ACCOUNT)
+    def test_missing_setting_is_named_with_what_to_do(self, keystone, name):
+        setattr(keystone, name, "")
+
+        problem = found()["keepsite.E010"]
+
+        assert f"KEEPSITE_{name}" in problem.msg
+        assert "keystone.md" in problem.hint
+
+    def test_other_modes_need_none(self, keystone):
+        keystone.AUTH = "local"
+        keystone.KEYSTONE_URL = ""
+
+        assert found() == {}
+
+    @pytest.mark.parametrize(
+        ("name", "value", "problem"),
+        [
+            ("KEYSTONE_URL", "keystone.example:5000", "keepsite.E011"),
+            ("KEYSTONE_CA_FILE", "/nowhere/ca.pem", "keepsite.E012"),
+            ("KEYSTONE_CACHE_S", -1, "keepsite.E013"),
+            ("KEYSTONE_CACHE_S", 90_000, "keepsite.E013"),
+            ("KEYSTONE_MEMCACHED", ["cache1:11211", "cache2"], "keepsite.E014"),
+            ("KEYSTONE_INTERFACE", "private", "keepsite.E002"),
+        ],
+    )
+    def test_unusable_value_is_named_with_what_is_accepted(self, keystone, name, value, problem):
+        setattr(keystone, name, value)
+
+        assert f"KEEPSITE_{name}" in found()[problem].msg
+        assert found()[problem].hint
+
+
 class TestMasterKey:
     def test_nothing_to_say_with_a_current_one(self, mkek):
         assert "keyring.E001" not in found(databases=["default"])

@@ -7,7 +7,7 @@ from django.utils import timezone
 
 from keepsite.keyring.models import ProjectKEK
 from keepsite.prepared import Prepared
-from secrets_app.lookups import LIVE_WITH_PAYLOAD, LIVE_WITH_PROJECT
+from secrets_app.lookups import LIVE_SECRET, LIVE_SECRET_WITH_PAYLOAD
 from secrets_app.models import Secret
 
 
@@ -22,7 +22,7 @@ class TestFirst:
     def test_row_is_what_the_queryset_returns(self, api, fields):
         secret_id = api.store("hello", **fields).rpartition("/")[2]
 
-        found = LIVE_WITH_PAYLOAD.first(id=secret_id, now=timezone.now())
+        found = LIVE_SECRET_WITH_PAYLOAD.first(id=secret_id, user_id="u1", now=timezone.now())
 
         wanted = Secret.objects.with_payload().get(id=secret_id)
         assert columns_of(found) == columns_of(wanted)
@@ -34,7 +34,7 @@ class TestFirst:
         secret_id = api.store("hello").rpartition("/")[2]
 
         with CaptureQueriesContext(connection) as statements:
-            found = LIVE_WITH_PAYLOAD.first(id=secret_id, now=timezone.now())
+            found = LIVE_SECRET_WITH_PAYLOAD.first(id=secret_id, user_id="u1", now=timezone.now())
             assert found.payload.pkek.mkek.state == "current"
 
         assert len(statements) == 1
@@ -42,7 +42,7 @@ class TestFirst:
     def test_missing_related_row_is_missing(self, api):
         secret_id = api.store().rpartition("/")[2]
 
-        found = LIVE_WITH_PAYLOAD.first(id=secret_id, now=timezone.now())
+        found = LIVE_SECRET_WITH_PAYLOAD.first(id=secret_id, user_id="u1", now=timezone.now())
 
         with pytest.raises(Secret.payload.RelatedObjectDoesNotExist):
             _ = found.payload
@@ -51,9 +51,9 @@ class TestFirst:
         secret_id = api.store(expiration="2099-01-01").rpartition("/")[2]
         long_after = timezone.now() + timedelta(days=365 * 200)
 
-        assert LIVE_WITH_PROJECT.first(id=secret_id, now=timezone.now()).id == secret_id
-        assert LIVE_WITH_PROJECT.first(id=secret_id, now=long_after) is None
-        assert LIVE_WITH_PROJECT.first(id="another", now=timezone.now()) is None
+        assert LIVE_SECRET.first(id=secret_id, user_id="u1", now=timezone.now()).id == secret_id
+        assert LIVE_SECRET.first(id=secret_id, user_id="u1", now=long_after) is None
+        assert LIVE_SECRET.first(id="another", user_id="u1", now=timezone.now()) is None
 
     def test_value_that_the_statement_does_not_use_is_refused(self, db):
         forgetful = Prepared(lambda id: ProjectKEK.objects.all(), texts=("id",))  # noqa: A006

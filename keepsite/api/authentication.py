@@ -2,7 +2,7 @@ from rest_framework.authentication import BaseAuthentication
 from rest_framework.request import Request
 
 from keepsite.api.context import context_of
-from keepsite.identity.authentication import CHALLENGE
+from keepsite.identity.authentication import challenge
 from keepsite.identity.principal import Principal
 
 
@@ -16,4 +16,4 @@ class PrincipalAuthentication(BaseAuthentication):
 
     def authenticate_header(self, request: Request) -> str:  # noqa: ARG002  # the framework's signature
         """What a 401 says about how to authenticate."""
-        return CHALLENGE
+        return challenge()

@@ -25,6 +25,7 @@ STATUSES: dict[type[errors.KeepsiteError], HTTPStatus] = {
     errors.Conflict: HTTPStatus.CONFLICT,
     errors.TooLarge: HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
     errors.UnsupportedBody: HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
+    errors.LimitReached: HTTPStatus.TOO_MANY_REQUESTS,
     errors.Unavailable: HTTPStatus.SERVICE_UNAVAILABLE,
     errors.KeepsiteError: HTTPStatus.INTERNAL_SERVER_ERROR,
 }
@@ -55,7 +56,9 @@ def error_body(status: int, description: str | None) -> dict[str, Any]:
 
 def error_headers(error: errors.KeepsiteError) -> dict[str, str]:
     """Headers that an error adds to its answer."""
-    return {"Retry-After": str(error.retry_after_s)} if isinstance(error, errors.Unavailable) else {}
+    if isinstance(error, errors.Unavailable | errors.LimitReached):
+        return {"Retry-After": str(error.retry_after_s)}
+    return {}
 
 
 def error_response(error: errors.KeepsiteError) -> JsonResponse:

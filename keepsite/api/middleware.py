@@ -1,6 +1,5 @@
 """What every API request passes before its view: path, identity, microversion, audit."""
 
-import re
 from collections.abc import Callable
 from http import HTTPStatus
 
@@ -11,23 +10,24 @@ from django.http import HttpRequest, HttpResponse
 from django.utils.cache import patch_vary_headers
 
 from keepsite import audit, writes
-from keepsite.api import microversions
+from keepsite.api import limits, microversions
 from keepsite.api.context import ApiContext, attach
 from keepsite.api.exceptions import database_away, error_response
 from keepsite.api.refs import base_href
 from keepsite.errors import KeepsiteError, NotAuthenticated
-from keepsite.identity.authentication import CHALLENGE, authenticate
+from keepsite.identity.authentication import authenticate, challenge
+from keepsite.identity.paths import needs_identity, normalised
 
 log = structlog.get_logger(__name__)
 
-_SLASHES = re.compile(r"/{2,}")
 GetResponse = Callable[[HttpRequest], HttpResponse]
 
 
 class ApiMiddleware:
     """Answers for ``/``, ``/v1`` and below; everything else passes untouched.
 
-    The order is the contract's: OPTIONS, authentication, microversion, then the route.
+    The order is the contract's: OPTIONS, authentication, microversion, then the route; rate
+    limits come as soon as it is known who calls.
     """
 
     def __init__(self, get_response: GetResponse) -> None:
@@ -37,18 +37,18 @@ class ApiMiddleware:
         """Answer, with the contract's headers on success and error alike."""
         if request.method == "OPTIONS":  # on any path, existing or not
             return HttpResponse(status=200, headers={"Content-Length": "0"})
-        path = _normalised(request.path_info)
+        path = normalised(request.path_info)
         if not is_api_path(path):
             return self.get_response(request)
         request.path_info = path
-        needs_identity = path != "/"
+        is_for_known_callers = needs_identity(path)
         with audit.call(
             action=f"{request.method} {path}",
             request_id=request.request_id,  # type: ignore[attr-defined]  # RequestIdMiddleware's
             client=request.META.get("REMOTE_ADDR", ""),
         ) as call:
-            response = self._answer(request, call, needs_identity=needs_identity)
-            if needs_identity:
+            response = self._answer(request, call, is_for_known_callers=is_for_known_callers)
+            if is_for_known_callers:
                 response = _recorded(call, response)
         if response.status_code == HTTPStatus.NO_CONTENT:
             del response["Content-Type"]  # Django sets one for every response
@@ -56,19 +56,20 @@ class ApiMiddleware:
             response["Content-Length"] = str(len(response.content))
         return response
 
-    def _answer(self, request: HttpRequest, call: audit.Call, *, needs_identity: bool) -> HttpResponse:
+    def _answer(self, request: HttpRequest, call: audit.Call, *, is_for_known_callers: bool) -> HttpResponse:
         try:
             context = ApiContext(base_href=base_href(request))
-            if needs_identity:
+            if is_for_known_callers:
                 audit.require_writable()
-                context.principal = call.actor = principal = authenticate(request.headers)
+                context.principal = call.actor = principal = authenticate(request)
                 structlog.contextvars.bind_contextvars(
                     project_id=principal.project_id, user_id=principal.user_id
                 )
+                limits.charge(principal, method=request.method or "", path=request.path_info)
             context.microversion = microversions.negotiate(request.headers.get(microversions.HEADER))
         except NotAuthenticated as error:
             refusal = error_response(error)
-            refusal["WWW-Authenticate"] = CHALLENGE
+            refusal["WWW-Authenticate"] = challenge()
             return refusal
         except KeepsiteError as error:
             return error_response(error)
@@ -87,12 +88,7 @@ class ApiMiddleware:
 
 def is_api_path(path: str) -> bool:
     """Whether the API answers for ``path``; the console, static files and health do otherwise."""
-    return path in {"/", "/v1"} or path.startswith("/v1/")
-
-
-def _normalised(path: str) -> str:
-    """One spelling for paths that clients write with repeated or trailing slashes."""
-    return _SLASHES.sub("/", path).rstrip("/") or "/"
+    return path == "/" or needs_identity(path)
 
 
 def _recorded(call: audit.Call, response: HttpResponse) -> HttpResponse:

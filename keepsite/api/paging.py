@@ -39,7 +39,7 @@ def envelope(
     *,
     path: str,
     plural: str,
-    show: Callable[[Sequence[M]], list[dict[str, Any]]],
+    show: Callable[[Sequence[M]], Sequence[Any]],
 ) -> dict[str, Any]:  # Any: JSON values
     """One page of ``rows`` as the contract wraps it; two SQL statements, whatever its size.
 

@@ -154,7 +154,7 @@ def _secrets(chance, count, pkeks, now):
 
 
 def _consumers(secret):
-    from secrets_app.models import Secret, SecretConsumer, triple_sha256
+    from secrets_app.models import Secret, SecretConsumer, digest
 
     Secret.objects.filter(id=secret.id).update(had_consumers=True)
     for service, resource_type in (("compute", "instance"), ("block-storage", "volume")):
@@ -165,7 +165,7 @@ def _consumers(secret):
             service=service,
             resource_type=resource_type,
             resource_id=resource_id,
-            triple_sha256=triple_sha256(service, resource_type, resource_id),
+            sha256=digest(service, resource_type, resource_id),
         )
 
 
