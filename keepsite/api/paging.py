@@ -1,17 +1,20 @@
-"""Lists: ``limit`` and ``offset`` in, ``total``, ``next`` and ``previous`` out."""
+"""Lists: ``limit`` with ``offset`` or ``marker`` in, ``total``, ``next`` and ``previous`` out."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 from urllib.parse import urlencode
 
 from django.conf import settings
-from django.db.models import Model, QuerySet
+from django.db.models import Model, Q, QuerySet
+from django.db.models.expressions import OrderBy
 from rest_framework.request import Request
 
 from keepsite.api.context import context_of
+from keepsite.ids import is_id
 
 M = TypeVar("M", bound=Model)
+PARAMETERS = frozenset({"limit", "offset", "marker"})
 MAX_OFFSET = 2**31 - 1  # beyond it: as if none were given
 
 
@@ -44,10 +47,14 @@ def envelope(
     """One page of ``rows`` as the contract wraps it; two SQL statements, whatever its size.
 
     ``path`` is what follows ``/v1/``; ``show`` turns the rows of the page into JSON.
-    Links keep every other parameter of the query.
+    Links keep every other parameter of the query.  A ``marker``, the id or ref that the page
+    starts after, stands for an offset: it costs two statements more and is in no link.
     """
     page = Page.of(request)
     total = rows.count()
+    if marker := request.query_params.get("marker", "").rstrip("/"):
+        before = _rows_up_to(rows, marker.rpartition("/")[2])
+        page = replace(page, offset=total if before is None else before)
     shown = show(list(rows[page.offset : page.offset + page.limit])) if page.offset < total else []
     body: dict[str, Any] = {plural: shown, "total": total}
     if not shown:
@@ -59,8 +66,39 @@ def envelope(
     return body
 
 
+def _rows_up_to(rows: QuerySet[M], row_id: str) -> int | None:
+    """How many of ``rows``, in their order, come up to and including this one; None if it is not there."""
+    order = [_column(term) for term in rows.query.order_by]
+    row = rows.filter(pk=row_id).values_list(*(name for name, _ in order)).first() if is_id(row_id) else None
+    if row is None:
+        return None
+    before = Q(pk__in=[])
+    alike = Q()
+    for (name, descends), value in zip(order, row, strict=True):
+        before |= alike & _sorts_before(name, value, descends=descends)
+        alike &= Q(**{f"{name}__isnull": True} if value is None else {name: value})
+    return rows.filter(before).count() + 1
+
+
+def _column(term: Any) -> tuple[str, bool]:  # Any: the framework's, a name or an expression
+    """The column of one term of an order, and whether it descends."""
+    if isinstance(term, OrderBy):
+        column: Any = term.expression  # an F, in all our querysets
+        return column.name, term.descending
+    return term, False
+
+
+def _sorts_before(name: str, value: Any, *, descends: bool) -> Q:  # Any: a column's value
+    """Null is the least of all values, to SQLite and MariaDB alike."""
+    if value is None:
+        return Q(**{f"{name}__isnull": False}) if descends else Q(pk__in=[])
+    if descends:
+        return Q(**{f"{name}__gt": value})
+    return Q(**{f"{name}__lt": value}) | Q(**{f"{name}__isnull": True})
+
+
 def _link(request: Request, path: str, *, limit: int, offset: int) -> str:
-    kept = [(name, value) for name, value in request.GET.items() if name not in {"limit", "offset"}]
+    kept = [(name, value) for name, value in request.GET.items() if name not in PARAMETERS]
     query = urlencode([("limit", limit), ("offset", offset), *kept])
     return f"{context_of(request).base_href}/v1/{path}?{query}"
 

@@ -42,6 +42,7 @@ def in_front_of(application: "WSGIApplication") -> "WSGIApplication":
         path = normalised(environ.get("PATH_INFO", ""))
         if environ["REQUEST_METHOD"] == "OPTIONS" or not needs_identity(path):
             return application(environ, start_response)
+        environ["PATH_INFO"] = path  # access rules are judged by what will be served
         structlog.contextvars.clear_contextvars()  # or the library's lines carry the last request's id
         verified: Iterable[bytes] = keystone(environ, start_response)
         return verified

@@ -112,3 +112,84 @@ class TestLinks:
 
         assert page["total"] == 3
         assert page["next"] == "http://testserver/v1/orders?limit=1&offset=1&meta=x"
+
+
+class TestMarker:
+    """openstacksdk ends its walk through a list with ``limit`` by asking for what follows the last one."""
+
+    @pytest.mark.parametrize(
+        "spelling", ["http://testserver{}", "https://elsewhere.example/prefix{}/", "{}"], ids=str
+    )
+    def test_the_page_starts_after_it(self, api, twelve, spelling):
+        marker = spelling.format(twelve[4])
+
+        assert names(api.get(f"/v1/secrets?limit=3&marker={marker}")) == ["s05", "s06", "s07"]
+
+    def test_an_id_will_do(self, api, twelve):
+        assert names(api.get(f"/v1/secrets?limit=1&marker={twelve[0].rpartition('/')[2]}")) == ["s01"]
+
+    def test_after_the_last_there_is_nothing(self, api, twelve):
+        response = api.get(f"/v1/secrets?limit=5&offset=10&marker={twelve[-1]}")
+
+        assert response.json() == {"secrets": [], "total": 12}
+
+    @pytest.mark.parametrize("marker", ["x", "x/", "5d4f0c5e-2f4b-4b1e-9a51-0a8f3c1d2e3f", "%00", "/"])
+    def test_after_an_unknown_one_there_is_nothing(self, api, twelve, marker):
+        response = api.get(f"/v1/secrets?marker={marker}x")
+
+        assert response.status_code == 200
+        assert response.json() == {"secrets": [], "total": 12}
+
+    def test_another_projects_is_unknown(self, api, twelve):
+        foreign = api.other(project="p2").store()
+
+        assert names(api.get(f"/v1/secrets?marker={foreign}")) == []
+
+    def test_an_empty_one_is_none(self, api, twelve):
+        assert names(api.get("/v1/secrets?marker="))[0] == "s00"
+
+    def test_links_go_on_by_offset(self, api, twelve):
+        body = api.get(f"/v1/secrets?limit=3&name=s%25&marker={twelve[4]}").json()
+
+        assert body["total"] == 12
+        assert body["next"] == "http://testserver/v1/secrets?limit=3&offset=8&name=s%25"
+        assert body["previous"] == "http://testserver/v1/secrets?limit=3&offset=2&name=s%25"
+
+    @pytest.mark.parametrize(
+        "sort",
+        ["name", "name:desc", "algorithm", "algorithm:desc,name", "mode:desc,bit_length", "created:desc"],
+    )
+    def test_any_order_is_walked_whole(self, api, sort):
+        for number in range(3):
+            api.store(name="same", algorithm="aes", bit_length=number + 1)
+            api.store(mode="cbc")
+            api.store(name="Other", algorithm="AES")
+        everything = api.get(f"/v1/secrets?sort={sort}").json()["secrets"]
+        seen, marker = [], ""
+
+        while page := api.get(f"/v1/secrets?sort={sort}&limit=2&marker={marker}").json()["secrets"]:
+            seen += page
+            marker = page[-1]["secret_ref"]
+
+        assert seen == everything
+
+    @pytest.mark.parametrize("plural", ["containers", "orders", "transport_keys"])
+    def test_in_other_lists(self, api, plural):
+        bodies = {
+            "containers": {"type": "generic", "name": "c"},
+            "orders": {"type": "key", "meta": {"algorithm": "aes", "bit_length": 256}},
+            "transport_keys": {"plugin_name": "p", "transport_key": "k"},
+        }
+        admin = api.other(project="p1", roles=["admin", "key-manager:service-admin"])
+        refs = [admin.post(f"/v1/{plural}", bodies[plural])["Location"] for _ in range(3)]
+
+        assert (
+            api.get(f"/v1/{plural}?limit=1&marker={refs[1]}").json()[plural]
+            == (api.get(f"/v1/{plural}?offset=2").json()[plural])
+        )
+
+    def test_in_the_list_of_quotas(self, api):
+        admin = api.other(project="service", roles=["admin"])
+        admin.call("PUT", "/v1/project-quotas/p1", {"project_quotas": {"secrets": 1}})
+
+        assert admin.get("/v1/project-quotas?marker=p1").json() == {"project_quotas": [], "total": 1}

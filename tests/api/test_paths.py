@@ -1,5 +1,7 @@
 """Paths and methods: every spelling of a path works without a redirect, what does not exist is JSON."""
 
+from urllib.parse import quote
+
 import pytest
 
 from tests.support.callers import Caller, path_of
@@ -57,6 +59,74 @@ class TestSlashes:
     def test_delete_of_objects(self, api, paths, spelling):
         assert api.delete(spelled(paths["secret"], spelling)).status_code == 204
         assert api.delete(spelled(paths["order"], spelling)).status_code == 204
+
+
+class TestRefsAsIds:
+    """openstacksdk asks for ``/v1/secrets/{ref}`` where it is handed an object that it listed or made."""
+
+    @pytest.mark.parametrize(
+        "base",
+        [
+            "http://testserver",
+            "https://elsewhere.example:9311/prefix",
+            "http:/testserver",
+            "http%3A%2F%2Ftestserver",
+        ],
+    )
+    def test_the_id_in_the_ref_counts(self, api, paths, base):
+        for name in ("secret", "order"):
+            plural = paths[name].split("/")[2]
+            response = api.get(f"/v1/{plural}/{base}{paths[name]}")
+
+            assert response.status_code == 200
+            assert response.json()[f"{name}_ref"] == f"http://testserver{paths[name]}"
+
+    def test_all_of_it_may_be_escaped(self, api, paths):
+        assert (
+            api.get("/v1/secrets/" + quote(f"http://testserver{paths['secret']}", safe="")).status_code == 200
+        )
+
+    def test_what_is_below_counts_too(self, api, paths):
+        below = f"/v1/secrets/http://testserver{paths['secret']}"
+
+        assert api.get(f"{below}/payload").content == b"x"
+        assert api.get(f"{below}/acl/").json() == {"read": {"project-access": True}}
+        assert api.call("PUT", f"{below}/metadata", {"metadata": {"a": "b"}}).status_code == 201
+        assert api.get(f"{below}/metadata/a").json() == {"key": "a", "value": "b"}
+        assert api.get(f"{below}/unknown").status_code == 404
+
+    def test_delete(self, api, paths):
+        assert api.delete(f"/v1/secrets/http://testserver{paths['secret']}").status_code == 204
+        assert api.get(paths["secret"]).status_code == 404
+
+    def test_secret_stores(self, api):
+        (store,) = api.get("/v1/secret-stores").json()["secret_stores"]
+
+        assert api.get(f"/v1/secret-stores/{store['secret_store_ref']}").json() == store
+
+    def test_another_projects_stays_forbidden(self, api, paths):
+        stranger = api.other(project="p2")
+
+        assert stranger.get(f"/v1/secrets/http://testserver{paths['secret']}").status_code == 403
+
+    def test_the_record_names_what_was_served(self, api, paths, audited):
+        api.get(f"/v1/secrets/http://testserver{paths['secret']}/payload")
+
+        assert len(audited(f"GET {paths['secret']}/payload")) == 1
+
+    @pytest.mark.parametrize(
+        "path",
+        [
+            "/v1/orders/http://testserver{secret}",  # another kind of object
+            "/v1/secrets/5d4f0c5e-2f4b-4b1e-9a51-0a8f3c1d2e3f{secret}",  # an id that no access rule looked at
+            "/v1/secrets/ftp://testserver{secret}",
+            "/v1/secrets/http://testserver{secret}0",
+            "/v1/secrets/http://testserver/v1/secrets",
+            "/v1/quotas/http://testserver{secret}",
+        ],
+    )
+    def test_nothing_else_is_read_as_one(self, api, paths, path):
+        assert api.get(path.format(**paths)).status_code == 404
 
 
 class TestUnknownPaths:

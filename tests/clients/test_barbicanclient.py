@@ -17,15 +17,6 @@ pytestmark = pytest.mark.processes
 
 NOVA = {"service": "nova", "resource_type": "instance", "resource_id": "i-1"}
 
-MAKE_KEYS = """
-from keepsite.identity.api_keys import create_api_key
-from keepsite.identity.operators import command_principal
-for number in range(40):
-    project = f"project {number}"
-    who = {"user_id": "u1", "roles": ["member"], "name": "tests", "actor": command_principal()}
-    print(create_api_key(project_id=project, **who)[1])
-"""
-
 
 def client_of(product, key=None):
     """A client with a plain token-endpoint session, as a user writes it."""
@@ -33,17 +24,10 @@ def client_of(product, key=None):
     return barbicanclient.Client(session=session.Session(auth=auth), endpoint=product.url)
 
 
-@pytest.fixture(scope="module")
-def keys(product):
-    """API keys of many projects, made by one process: one for each test."""
-    made = product.manage("shell", "--no-imports", "-c", MAKE_KEYS)
-    return iter([line for line in made.splitlines() if line.startswith("ks_")])
-
-
 @pytest.fixture
-def barbican(product, keys):
+def barbican(product, key):
     """A client of a project that no other test uses."""
-    return client_of(product, next(keys))
+    return client_of(product, key)
 
 
 @pytest.fixture

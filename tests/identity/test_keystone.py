@@ -367,6 +367,9 @@ class TestApplicationCredential:
         assert call("GET", secret, token).status_code == 401
         assert call("GET", f"/v1//secrets/{secret}", token).status_code == 401
         assert call("DELETE", secret, token).status_code == 401
+        ref_as_id = f"/v1/secrets/http://testserver{secret}"
+        assert call("GET", f"{ref_as_id}/payload", token, Accept="text/plain").status_code == 200
+        assert call("GET", ref_as_id, token).status_code == 401
 
     def test_a_garbage_service_token_does_not_lift_them(self, call, keystone, people):
         _, token = keystone.application_credential_token(
