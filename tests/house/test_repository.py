@@ -37,7 +37,7 @@ def texts():
 
 
 def configured_indexes():
-    """Hosts and folders that pip on this machine takes packages from, besides the public index."""
+    """Hosts and folders that pip on this machine was told to take packages from."""
     told = subprocess.run(
         [sys.executable, "-m", "pip", "config", "list"], capture_output=True, text=True, check=True
     ).stdout
@@ -50,7 +50,7 @@ def configured_indexes():
     for value in " ".join(values).replace("\\n", " ").split():
         parts = urlsplit(value)
         name = parts.hostname or parts.path.rstrip("/")
-        if name and name not in {"pypi.org", "files.pythonhosted.org"}:
+        if name:
             yield name
 
 
