@@ -113,6 +113,7 @@ def delete_order(order: Order, *, actor: Principal) -> None:
     def mark() -> None:
         if not Order.objects.filter(id=order.id, deleted_at=None).update(deleted_at=now):
             raise NotFound("Order not found.")
+        _forget_passphrase(order)
 
     writes.commit(mark, committed=Order.objects.filter(id=order.id, deleted_at=now).exists)
     audit.record("order.deleted", actor=actor, subject=order)
@@ -150,8 +151,6 @@ def fulfil(held: Claim) -> None:
 
     def finish() -> None:
         made.insert()
-        if held.order.type == Order.Type.ASYMMETRIC:
-            OrderPassphrase.objects.filter(order=held.order).delete()
         _end(held, now, status=Order.Status.ACTIVE, **made.result)
 
     writes.commit(finish, committed=Order.objects.filter(id=held.order.id, **made.result).exists)
@@ -212,6 +211,13 @@ def _end(held: Claim, now: datetime, **columns: str) -> None:
         updated_at=now, lease_until=None, sub_status=PROCESSED, sub_status_message=PROCESSED, **columns
     ):
         raise ClaimLost
+    _forget_passphrase(held.order)
+
+
+def _forget_passphrase(order: Order) -> None:
+    """Nobody needs it once the order has ended, however it ended."""
+    if order.type == Order.Type.ASYMMETRIC:
+        OrderPassphrase.objects.filter(order=order).delete()
 
 
 def _worker(order: Order) -> Principal:

@@ -45,12 +45,15 @@ class OrderMetaSerializer(ContractSerializer):
         """The pass phrase for a private key, by either of its names; an empty one is none.
 
         Raises:
-            InvalidInput: longer than any format of a private key takes.
+            InvalidInput: longer than any format of a private key takes, or not text.
         """
         text = values.get("passphrase") or values.get("pass_phrase")
         if not text:
             return None
-        encoded = text.encode("utf-8", "replace")
+        try:
+            encoded = text.encode("utf-8")
+        except UnicodeEncodeError:  # without its cause, which quotes the text
+            raise InvalidInput("The pass phrase holds half of a surrogate pair, which is not text.") from None
         if len(encoded) > PASSPHRASE_MAX_BYTES:
             raise InvalidInput(f"The pass phrase may have at most {PASSPHRASE_MAX_BYTES} bytes.")
         return Plaintext(encoded)

@@ -1,3 +1,4 @@
+from abc import ABC, abstractmethod
 from typing import ClassVar
 
 from django.http import HttpResponse
@@ -14,15 +15,15 @@ from secrets_app.api.serializers.acls import show_acl, wanted_access
 from secrets_app.models import Container, Secret
 
 
-class ACLViewSet(ResourceViewSet):
+class ACLViewSet(ResourceViewSet, ABC):
     """The ACL of a secret or a container: one sub-resource, the same below both."""
 
     collection: ClassVar[str]
 
     @property
+    @abstractmethod
     def subject(self) -> Secret | Container:
         """What the ACL is about."""
-        raise NotImplementedError
 
     def retrieve(self, request: Request, **_: str) -> Response:  # noqa: ARG002  # the route's
         """Who may read."""

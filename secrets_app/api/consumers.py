@@ -1,3 +1,4 @@
+from abc import ABC, abstractmethod
 from typing import Any, ClassVar
 
 from rest_framework.request import Request
@@ -22,27 +23,27 @@ from secrets_app.api.serializers.secrets import consumers_of, show_secret
 from secrets_app.models import Container, Secret
 
 
-class ConsumerViewSet(ResourceViewSet):
+class ConsumerViewSet(ResourceViewSet, ABC):
     """The consumers of a secret or a container: one sub-resource, alike below both."""
 
     collection: ClassVar[str]
 
     @property
+    @abstractmethod
     def subject(self) -> Secret | Container:
         """What is consumed."""
-        raise NotImplementedError
 
+    @abstractmethod
     def use(self, body: dict[str, Any]) -> services.SecretUse | services.ContainerUse:  # Any: JSON values
         """What a body says."""
-        raise NotImplementedError
 
+    @abstractmethod
     def show(self, consumer: Any) -> dict[str, Any]:  # Any: a row of either kind, JSON values
         """A consumer in the list."""
-        raise NotImplementedError
 
+    @abstractmethod
     def show_subject(self, request: Request) -> dict[str, Any]:  # Any: JSON values
         """The secret or container, with its consumers: what registering and removing answer."""
-        raise NotImplementedError
 
     def list(self, request: Request, **_: str) -> Response:
         """One page of the consumers."""

@@ -6,6 +6,7 @@ from cryptography.hazmat.primitives.serialization import (
 )
 
 from keepsite.audit.files import audit_file
+from orders_app import services
 from orders_app.models import Order, OrderPassphrase
 from orders_app.tasks import fulfil
 from tests.support.callers import path_of
@@ -94,6 +95,24 @@ class TestPassphrase:
         meta = {"algorithm": "rsa", "bit_length": 2048, "passphrase": value}
 
         assert api.post("/v1/orders", {"type": "asymmetric", "meta": meta}).status_code == 400
+
+    def test_it_is_gone_too_when_the_order_fails_or_is_deleted(self, api):
+        failing = order(api, algorithm="ec", bit_length=256, passphrase="correct horse")
+        deleted = order(api, algorithm="ec", bit_length=256, passphrase="correct horse")
+        assert OrderPassphrase.objects.count() == 2
+
+        services.fail(services.claim(failing.rpartition("/")[2]), reason="because")
+        api.delete(deleted)
+
+        assert not OrderPassphrase.objects.exists()
+
+    def test_half_a_surrogate_pair_is_refused_and_not_quietly_replaced(self, api):
+        body = (
+            '{"type": "asymmetric", "meta": {"algorithm": "ec", "bit_length": 256, "passphrase": "a\\ud800"}}'
+        )
+
+        assert api.post("/v1/orders", body).status_code == 400
+        assert not Order.objects.exists()
 
     @pytest.mark.parametrize("value", ["", None])
     def test_empty_is_none(self, api, value):
