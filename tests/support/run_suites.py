@@ -1,6 +1,7 @@
-"""``make test`` after lint: the whole suite on SQLite, then what touches the database again on MariaDB.
+"""``make test`` after lint: the whole suite on SQLite and, beside it, what touches the database on MariaDB.
 
-Both runs talk to a RabbitMQ started here.  The last line is ``N passed, N failed``, over both.
+Each run talks to a RabbitMQ of its own.  Every line says whose it is; the last one is ``N passed, N failed``,
+over both.
 """
 
 import os
@@ -10,7 +11,9 @@ import signal
 import subprocess
 import sys
 import tempfile
+import threading
 from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import NoReturn
 
@@ -25,6 +28,7 @@ NOT_ABOUT_THE_DATABASE = (
     "tests/identity/test_keystone.py",
     "tests/clients/test_openstack_cli.py",
 )
+_saying = threading.Lock()
 OUTCOME = re.compile(r"(\d+) (passed|failed|error)")
 SUMMARY = re.compile(r"^=*\s*(?=.*\b(passed|failed|error|errors|skipped|deselected)\b).* in [\d.]+s.*$")
 
@@ -47,24 +51,55 @@ class Run:
         return Counter(passed=counted["passed"], failed=failed)
 
 
+class Suite:
+    """One pytest run, whose lines appear as they come."""
+
+    def __init__(self, title: str, *options: str, env: dict[str, str]) -> None:
+        self.title = title
+        self._pytest = subprocess.Popen(
+            [sys.executable, "-m", "pytest", *options],
+            env=env,
+            stdout=subprocess.PIPE,
+            text=True,
+            errors="replace",
+        )
+
+    def watch(self) -> Run:
+        """Show what it prints until it ends."""
+        summary = ""
+        for line in self._pytest.stdout:
+            say(f"{self.title:<7} | {line}", end="")
+            if SUMMARY.match(line):
+                summary = line.strip()
+        exit_code = self._pytest.wait()
+        return Run(
+            self.title, exit_code, summary or f"pytest broke off with exit code {exit_code}; see above"
+        )
+
+    def interrupt(self) -> None:
+        """Have it tidy up and end, if it still runs."""
+        self._pytest.send_signal(signal.SIGINT)
+
+
 def main() -> int:
     signal.signal(signal.SIGTERM, _leave)  # so that the servers are stopped then too
     # The shell's own deployment must not be what the tests write to.
     clean = {name: value for name, value in os.environ.items() if not name.startswith("KEEPSITE_")}
     scratch = tempfile.mkdtemp(prefix="keepsite-suites-")
     clean["TMPDIR"] = scratch
-    say("Starting MariaDB and RabbitMQ on private ports ...")
-    with MariaDB() as mariadb, RabbitMQ() as rabbitmq:
-        servers = {"TESTS_MARIADB_URL": mariadb.url, "TESTS_BROKER_URL": rabbitmq.url}
-        runs = [
-            run_pytest("SQLite", env=clean | servers),
-            run_pytest(
+    say("Starting MariaDB and two RabbitMQ on private ports ...")
+    with MariaDB() as mariadb, RabbitMQ() as first_broker, RabbitMQ() as second_broker:
+        clean["TESTS_MARIADB_URL"] = mariadb.url
+        say("The suite on SQLite, and beside it what touches the database on MariaDB")
+        runs = watch_all(
+            Suite("SQLite", env=clean | {"TESTS_BROKER_URL": first_broker.url}),
+            Suite(
                 "MariaDB",
                 *(f"--ignore={folder}" for folder in NOT_ABOUT_THE_DATABASE),
                 *("-m", "not browser"),  # pages look the same on every database
-                env=clean | servers | {"KEEPSITE_DATABASE_URL": mariadb.url},
+                env=clean | {"TESTS_BROKER_URL": second_broker.url, "KEEPSITE_DATABASE_URL": mariadb.url},
             ),
-        ]
+        )
     if any(run.exit_code for run in runs):
         say(f"\nWhat the tests wrote is kept in {scratch}")
     else:
@@ -72,29 +107,16 @@ def main() -> int:
     return report(runs)
 
 
-def run_pytest(title: str, *options: str, env: dict[str, str]) -> Run:
-    """Run the suite, showing what it prints as it comes."""
-    say(f"\nThe suite on {title}")
-    pytest = subprocess.Popen(
-        [sys.executable, "-m", "pytest", *options],
-        env=env,
-        stdout=subprocess.PIPE,
-        text=True,
-        errors="replace",
-    )
-    summary = ""
-    try:
-        for line in pytest.stdout:
-            say(line, end="")
-            if SUMMARY.match(line):
-                summary = line.strip()
-    except BaseException:
-        pytest.send_signal(signal.SIGINT)  # it tidies up, then ends
-        raise
-    finally:
-        pytest.communicate()
-    summary = summary or f"pytest broke off with exit code {pytest.returncode}; see above"
-    return Run(title, pytest.returncode, summary)
+def watch_all(*suites: Suite) -> list[Run]:
+    """Watch the suites until all have ended; what interrupts this interrupts them."""
+    with ThreadPoolExecutor(len(suites)) as watchers:
+        watched = [watchers.submit(suite.watch) for suite in suites]
+        try:
+            return [run.result() for run in watched]
+        except BaseException:
+            for suite in suites:
+                suite.interrupt()
+            raise
 
 
 def report(runs: list[Run]) -> int:
@@ -108,8 +130,9 @@ def report(runs: list[Run]) -> int:
 
 
 def say(text: str, end: str = "\n") -> None:
-    sys.stdout.write(text + end)
-    sys.stdout.flush()
+    with _saying:
+        sys.stdout.write(text + end)
+        sys.stdout.flush()
 
 
 def _leave(number: int, _: object) -> NoReturn:
