@@ -17,6 +17,7 @@ _HOST_AND_PORT = re.compile(r"(\[[0-9a-fA-F:]+\]|[^\s:,]+):[0-9]{1,5}")
 AUTH_MODES = ("local", "keystone", "noauth")
 ROLE_SETS = ("secure", "legacy", "both")
 INTERFACES = ("internal", "public", "admin")
+NODE_ROLES = ("api", "worker")
 KEYSTONE_CACHE_MAX_S = 86_400  # a day; a revoked token is accepted that long
 MAX_RECOVERY_DAYS = 36_500
 
@@ -41,6 +42,7 @@ def known_choices(app_configs: Sequence[AppConfig] | None, **_: object) -> list[
         ("KEEPSITE_AUTH", settings.AUTH, AUTH_MODES),
         ("KEEPSITE_ROLE_SET", settings.ROLE_SET, ROLE_SETS),
         ("KEEPSITE_KEYSTONE_INTERFACE", settings.KEYSTONE_INTERFACE, INTERFACES),
+        ("KEEPSITE_NODE_ROLE", settings.NODE_ROLE, NODE_ROLES),
     )
     return [
         Error(f"{name} is {value!r}.", hint=f"Set it to one of {', '.join(accepted)}.", id="keepsite.E002")

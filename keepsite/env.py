@@ -78,6 +78,18 @@ SCHEMA: dict[str, tuple[type, Any]] = {
     "KEEPSITE_ORDER_HANDOUT_S": (int, 15),  # after this long an unclaimed order is handed out again
     "KEEPSITE_ORDER_MAX_ATTEMPTS": (int, 20),
     "KEEPSITE_RELAY_POLL_S": (float, 2.0),
+    # this node, and how nodes change colour
+    "KEEPSITE_NODE_ROLE": (str, "api"),  # api, worker
+    "KEEPSITE_NODE_BIND": (str, "127.0.0.1:10101"),  # where the node agent tells balancers this node's colour
+    "KEEPSITE_NODE_ADDRESS": (str, ""),  # base URL of this node's API for other nodes; empty: KEEPSITE_BIND
+    "KEEPSITE_NODE_HEARTBEAT_S": (float, 2.0),
+    "KEEPSITE_NODE_PLIGHT_CONFIG": (
+        str,
+        "",
+    ),  # path of a plight configuration to answer by; empty: ours alone
+    "KEEPSITE_PROMOTE_MIN_GREEN": (int, 2),  # green nodes that a promotion leaves in service at every moment
+    "KEEPSITE_PROMOTE_SETTLE_S": (float, 10.0),  # how long a node that turned green is watched
+    "KEEPSITE_PROMOTE_DRAIN_S": (float, 180.0),  # how long a draining node may keep connections
     # deleted objects
     "KEEPSITE_RECOVERY_DAYS": (int, 30),  # days in which an operator can bring one back; then it is purged
 }

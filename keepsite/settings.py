@@ -40,6 +40,7 @@ INSTALLED_APPS = [
     "keepsite.projects.apps.ProjectsConfig",
     "keepsite.identity.apps.IdentityConfig",
     "keepsite.keyring.apps.KeyringConfig",
+    "keepsite.nodes.apps.NodesConfig",
     "keepsite.api.apps.ApiConfig",
     "secrets_app.apps.SecretsAppConfig",
     "orders_app.apps.OrdersAppConfig",
@@ -158,6 +159,17 @@ POLICY_FILE = env("KEEPSITE_POLICY_FILE")
 LIMITS_FILE = env("KEEPSITE_LIMITS_FILE")
 LIMITS_MEMCACHED = env("KEEPSITE_LIMITS_MEMCACHED")
 LIMITS_PROCESSES = env("KEEPSITE_LIMITS_PROCESSES") or env("KEEPSITE_WORKERS")
+
+# This node and its colour
+NODE_ROLE = env("KEEPSITE_NODE_ROLE")
+NODE_BIND = env("KEEPSITE_NODE_BIND")
+NODE_ADDRESS = env("KEEPSITE_NODE_ADDRESS") or f"http://{BIND}"
+NODE_HEARTBEAT_S = env("KEEPSITE_NODE_HEARTBEAT_S")
+NODE_PLIGHT_CONFIG = env("KEEPSITE_NODE_PLIGHT_CONFIG")
+NODE_STATE_FILE = STATE_DIR / "node-state"
+PROMOTE_MIN_GREEN = env("KEEPSITE_PROMOTE_MIN_GREEN")
+PROMOTE_SETTLE_S = env("KEEPSITE_PROMOTE_SETTLE_S")
+PROMOTE_DRAIN_S = env("KEEPSITE_PROMOTE_DRAIN_S")
 
 # Deleted objects
 RECOVERY_DAYS = env("KEEPSITE_RECOVERY_DAYS")

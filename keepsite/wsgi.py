@@ -1,8 +1,11 @@
 import os
 
+from django.conf import settings
 from django.core.wsgi import get_wsgi_application
 
 from keepsite.identity.gate import guarded
+from keepsite.nodes.guard import guarded_by_colour
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "keepsite.settings")
-application = guarded(get_wsgi_application())
+_api = get_wsgi_application()  # settings can be read from here on
+application = guarded_by_colour(guarded(_api), settings.NODE_STATE_FILE)

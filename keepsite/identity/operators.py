@@ -21,6 +21,11 @@ def console_principal(username: str) -> Principal:
     return Principal(project_id=NO_PROJECT, user_id=username, roles=frozenset({"admin"}), method="console")
 
 
+def promotion_principal(username: str) -> Principal:
+    """A promotion's next step, taken by a node agent in the name of whoever started it."""
+    return Principal(project_id=NO_PROJECT, user_id=username, roles=frozenset({"admin"}), method="promotion")
+
+
 def require_operator(actor: Actor) -> None:
     """Return if ``actor`` runs a command or uses the console; callers of the API never do.
 

@@ -1,0 +1,85 @@
+"""What must hold before blue takes over, checked and told one by one."""
+
+import http.client
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from http import HTTPStatus
+from urllib.parse import urlsplit
+
+from keepsite.nodes.limits import NodeLimits
+from keepsite.nodes.models import Node, Promotion
+from keepsite.nodes.states import Colour
+
+SMOKE_TIMEOUT_S = 3.0
+TOO_EARLY = 425
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One condition: its name, whether it holds, and what was seen."""
+
+    name: str
+    holds: bool
+    seen: str
+
+
+def preflight(limits: NodeLimits, *, now: datetime) -> list[Check]:
+    """Every check, in the order an operator reads them; nothing is changed."""
+    nodes = list(Node.objects.filter(role=Node.Role.API))
+    blue = [node for node in nodes if node.colour == Colour.BLUE]
+    green = [node for node in nodes if node.colour == Colour.GREEN]
+    silent = [node for node in (*blue, *green) if not node.is_heard(now=now, within=limits.heard_within)]
+    unsettled = [node for node in (*blue, *green) if node.state != node.wanted or node.is_draining]
+    versions = sorted({node.version for node in blue})
+    behind = [node for node in blue if node.pending_migrations]
+    open_promotion = Promotion.objects.filter(open_marker=True).first()
+    return [
+        Check("no other promotion is open", open_promotion is None, str(open_promotion or "none")),
+        Check(f"at least {limits.min_green} nodes are blue", len(blue) >= limits.min_green, _names(blue)),
+        Check(f"at least {limits.min_green} nodes are green", len(green) >= limits.min_green, _names(green)),
+        Check("every node sends heartbeats", not silent, _names(silent) if silent else "all do"),
+        Check(
+            "every node is what it should be", not unsettled, _names(unsettled) if unsettled else "all are"
+        ),
+        Check("the blue nodes run one version", len(versions) == 1, ", ".join(versions) or "none"),
+        Check(
+            "the schema has every migration of the blue nodes",
+            not behind,
+            _names(behind) + " wait for `migrate`" if behind else "it has",
+        ),
+        *(smoke(node) for node in blue),
+    ]
+
+
+def smoke(node: Node) -> Check:
+    """Ask a node through its own address: it answers its pool, and refuses the other one."""
+    name = f"{node.name} answers its pool and refuses the other"
+    other = Colour.GREEN if node.colour == Colour.BLUE else Colour.BLUE
+    try:
+        own_status, other_status = _ask(node.address, node.colour), _ask(node.address, other)
+    except (OSError, http.client.HTTPException, ValueError) as error:
+        return Check(name, holds=False, seen=f"{node.address}: {error}")
+    return Check(
+        name,
+        (own_status, other_status) == (HTTPStatus.OK, TOO_EARLY),
+        f"{own_status} and {other_status}",
+    )
+
+
+def _ask(address: str, pool: str) -> int:
+    url = urlsplit(address)
+    kinds = {"http": http.client.HTTPConnection, "https": http.client.HTTPSConnection}
+    if url.scheme not in kinds or not url.hostname:
+        raise ValueError("KEEPSITE_NODE_ADDRESS of that node is no http or https URL")
+    connection = kinds[url.scheme](url.hostname, url.port, timeout=SMOKE_TIMEOUT_S)
+    try:
+        connection.request("GET", f"{url.path.rstrip('/')}/healthcheck", headers={"X-Pool": pool})
+        status: int = connection.getresponse().status
+        return status
+    finally:
+        connection.close()
+
+
+def _names(nodes: Sequence[Node]) -> str:
+    return ", ".join(node.name for node in nodes) or "none"

@@ -1,0 +1,180 @@
+"""Takes a promotion's steps, one at a time, from any node: whoever holds the lease."""
+
+from datetime import datetime, timedelta
+
+import structlog
+from django.db.models import Q
+
+from keepsite import audit, writes
+from keepsite.identity.operators import promotion_principal
+from keepsite.ids import new_id
+from keepsite.nodes import services
+from keepsite.nodes.limits import NodeLimits
+from keepsite.nodes.models import Node, Promotion, PromotionStep
+from keepsite.nodes.promotion.plan import way_back
+from keepsite.nodes.promotion.preflight import smoke
+from keepsite.nodes.states import Colour, NodeState
+
+log = structlog.get_logger(__name__)
+
+LEASE = timedelta(seconds=15)  # longer than one look at a step takes, smoke test included
+_GOAL = {
+    PromotionStep.Act.TO_GREEN: NodeState(Colour.GREEN),
+    PromotionStep.Act.DRAIN: NodeState(Colour.GREEN, draining=True),
+    PromotionStep.Act.TO_BLUE: NodeState(Colour.BLUE),
+}
+
+
+class _StepFailed(Exception):
+    """Why a step cannot be taken; the promotion stops and says so."""
+
+
+def advance(limits: NodeLimits, *, now: datetime) -> None:
+    """Begin, watch or end the step whose turn it is; nothing if no promotion moves or another has the lease.
+
+    Raises:
+        Unavailable, DatabaseError: the database is away; the next call goes on.
+    """
+    promotion = _take_lease(now)
+    if promotion is None:
+        return
+    if promotion.state == Promotion.State.ROLLING_BACK:
+        _turn_round(promotion)
+    step = promotion.steps.filter(
+        state__in=[PromotionStep.State.WAITING, PromotionStep.State.RUNNING]
+    ).first()
+    try:
+        if step is None:
+            _end(promotion, now)
+        elif step.state == PromotionStep.State.WAITING:
+            _begin(promotion, step, limits, now)
+        elif _is_reached(step, limits, now):
+            _mark(step, PromotionStep.State.DONE, ended_at=now)
+            log.info("promotion.step_done", promotion_id=promotion.id, act=step.act, node_name=step.node_id)
+    except _StepFailed as problem:
+        _stop(promotion, step, str(problem))
+    finally:
+        _give_lease_back(promotion)
+
+
+def _turn_round(promotion: Promotion) -> None:
+    """Plan the way back once; only whoever holds the lease does, so no step is under way meanwhile."""
+    if promotion.steps.filter(is_rollback=True).exists():
+        return
+    back = way_back(promotion)
+    open_steps = promotion.steps.filter(state__in=[PromotionStep.State.WAITING, PromotionStep.State.RUNNING])
+
+    def store() -> None:
+        open_steps.update(state=PromotionStep.State.DROPPED)
+        PromotionStep.objects.bulk_create(back)
+
+    writes.commit(store, committed=promotion.steps.filter(is_rollback=True).exists)
+
+
+def _begin(promotion: Promotion, step: PromotionStep, limits: NodeLimits, now: datetime) -> None:
+    node = Node.objects.get(name=step.node_id)
+    goal = _GOAL[PromotionStep.Act(step.act)]
+    if not node.is_heard(now=now, within=limits.heard_within):
+        raise _StepFailed(f"{node.name} has sent no heartbeat since {node.heartbeat_at:%H:%M:%S} UTC.")
+    if step.act == PromotionStep.Act.TO_GREEN and node.colour == Colour.BLUE:
+        check = smoke(node)
+        if not check.holds:
+            raise _StepFailed(f"Not so: {check.name} ({check.seen}).")
+    if step.act == PromotionStep.Act.DRAIN:
+        others = _serving_green(limits, now) - {node.name}
+        if len(others) < limits.min_green:
+            raise _StepFailed(
+                f"Only {len(others)} green nodes would be left without {node.name}; "
+                f"at least {limits.min_green} must stay."
+            )
+    actor = promotion_principal(promotion.started_by)
+    services.put_wish(node, goal, by=promotion.started_by, now=now)
+    audit.record("node.state_wanted", actor=actor, subject=node, reason=f"{goal}: {promotion}")
+    _mark(step, PromotionStep.State.RUNNING, started_at=now)
+
+
+def _is_reached(step: PromotionStep, limits: NodeLimits, now: datetime) -> bool:
+    """Whether the node is what the step wants, and has been for long enough.
+
+    Raises:
+        _StepFailed: it took too long, or the node went silent.
+    """
+    node = Node.objects.get(name=step.node_id)
+    started_at = step.started_at or now
+    if not node.is_heard(now=now, within=limits.heard_within):
+        raise _StepFailed(f"{node.name} went silent at {node.heartbeat_at:%H:%M:%S} UTC.")
+    if node.state != _GOAL[PromotionStep.Act(step.act)] or node.heartbeat_at <= started_at:
+        if now - started_at > limits.step:
+            raise _StepFailed(f"{node.name} is still {node.state} after {limits.step.total_seconds():g} s.")
+        return False
+    if step.act == PromotionStep.Act.DRAIN:
+        if not node.open_connections:
+            return True
+        if now - started_at > limits.drain:
+            raise _StepFailed(
+                f"{node.name} still has {node.open_connections} connections after "
+                f"{limits.drain.total_seconds():g} s of draining."
+            )
+        return False
+    if step.act == PromotionStep.Act.TO_GREEN:
+        if now - started_at < limits.settle:
+            return False
+        check = smoke(node)
+        if not check.holds:
+            raise _StepFailed(f"After it turned green, not so: {check.name} ({check.seen}).")
+    return True
+
+
+def _serving_green(limits: NodeLimits, now: datetime) -> set[str]:
+    serving = Node.objects.filter(
+        role=Node.Role.API,
+        colour=Colour.GREEN,
+        is_draining=False,
+        wanted_colour=Colour.GREEN,
+        wants_draining=False,
+        heartbeat_at__gte=now - limits.heard_within,
+    )
+    return set(serving.values_list("name", flat=True))
+
+
+def _take_lease(now: datetime) -> Promotion | None:
+    moving = Promotion.objects.filter(state__in=[Promotion.State.RUNNING, Promotion.State.ROLLING_BACK])
+    if not moving.exists():
+        return None
+    name = new_id()
+    free = moving.filter(Q(lease_until=None) | Q(lease_until__lt=now))
+    mine = Promotion.objects.filter(lease_by=name)
+    writes.commit(lambda: free.update(lease_by=name, lease_until=now + LEASE), committed=mine.exists)
+    return mine.first()
+
+
+def _give_lease_back(promotion: Promotion) -> None:
+    rows = Promotion.objects.filter(id=promotion.id, lease_by=promotion.lease_by)
+    writes.commit(lambda: rows.update(lease_until=None), committed=rows.filter(lease_until=None).exists)
+
+
+def _mark(step: PromotionStep, state: PromotionStep.State, **moments: datetime) -> None:
+    rows = PromotionStep.objects.filter(id=step.id)
+    writes.commit(lambda: rows.update(state=state, **moments), committed=rows.filter(state=state).exists)
+
+
+def _stop(promotion: Promotion, step: PromotionStep | None, problem: str) -> None:
+    rows = Promotion.objects.filter(id=promotion.id)
+    still = rows.filter(state=promotion.state)  # an operator may have turned it round meanwhile
+    writes.commit(
+        lambda: still.update(state=Promotion.State.STOPPED, problem=problem[:255]),
+        committed=rows.filter(state=Promotion.State.STOPPED).exists,
+    )
+    log.error("promotion.stopped", promotion_id=promotion.id, problem=problem, step=str(step))
+
+
+def _end(promotion: Promotion, now: datetime) -> None:
+    rolled_back = promotion.state == Promotion.State.ROLLING_BACK
+    state = Promotion.State.ROLLED_BACK if rolled_back else Promotion.State.DONE
+    rows = Promotion.objects.filter(id=promotion.id)
+    still = rows.filter(state=promotion.state)
+    writes.commit(
+        lambda: still.update(state=state, open_marker=None, ended_at=now),
+        committed=rows.filter(state=state).exists,
+    )
+    log.info("promotion.ended", promotion_id=promotion.id, state=str(state))

@@ -1,0 +1,131 @@
+"""What operators want of a node, and what its agent reports."""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+import structlog
+from django.db import IntegrityError
+
+from keepsite import audit, writes
+from keepsite.errors import Conflict, NotFound
+from keepsite.identity.operators import require_operator
+from keepsite.nodes.models import Node
+from keepsite.nodes.states import Colour, NodeState
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Report:
+    """What a node's agent knows about its node."""
+
+    name: str
+    role: str
+    version: str
+    address: str
+    pending_migrations: int
+    open_connections: int | None
+    state: NodeState
+
+
+def heartbeat(report: Report, *, now: datetime) -> NodeState:
+    """Store what a node reports; return what operators want it to be.
+
+    A node that is not known yet is registered with the state its file holds, so that a lost table
+    flips no node; a new host has no file and starts out of service.
+
+    Raises:
+        Unavailable: the database is away.
+    """
+    reported = {
+        "role": report.role,
+        "version": report.version,
+        "address": report.address,
+        "pending_migrations": report.pending_migrations,
+        "open_connections": report.open_connections,
+        "colour": report.state.colour,
+        "is_draining": report.state.draining,
+        "heartbeat_at": now,
+    }
+    rows = Node.objects.filter(name=report.name)
+
+    def store() -> None:
+        if not rows.update(**reported):
+            Node(
+                name=report.name,
+                wanted_colour=report.state.colour,
+                wants_draining=report.state.draining,
+                **reported,
+            ).save(force_insert=True)
+
+    try:
+        writes.commit(store, committed=rows.filter(heartbeat_at=now).exists)
+    except IntegrityError as error:
+        raise Conflict(
+            f"Another agent registered the node {report.name!r} at this moment. "
+            "Give every node a KEEPSITE_NODE_NAME of its own."
+        ) from error
+    return rows.get().wanted
+
+
+def want(node_name: str, state: NodeState, *, actor: audit.Actor, reason: str, now: datetime) -> Node:
+    """Have a node stand for ``state``; its agent follows within a heartbeat.
+
+    Raises:
+        NotFound: no such node.
+        Conflict: a node without a colour was to drain.
+        NotAllowed: ``actor`` is no operator.
+    """
+    require_operator(actor)
+    node = find(node_name)
+    if state.draining and state.colour is Colour.NONE:
+        raise Conflict(f"{node.name} has no colour, so it has nothing to drain.")
+    put_wish(node, state, by=actor.user_id or "", now=now)
+    audit.record(
+        "node.state_wanted", actor=actor, subject=node, reason=f"{state}: {reason}" if reason else str(state)
+    )
+    return node
+
+
+def put_wish(node: Node, state: NodeState, *, by: str, now: datetime) -> None:
+    """Store the wish; whoever calls has authorised and records it."""
+    rows = Node.objects.filter(name=node.name)
+    writes.commit(
+        lambda: rows.update(
+            wanted_colour=state.colour, wants_draining=state.draining, wanted_by=by, wanted_at=now
+        ),
+        committed=rows.filter(wanted_at=now).exists,
+    )
+    log.info("node.state_wanted", node_name=node.name, before=str(node.wanted), after=str(state), by=by)
+    node.refresh_from_db()
+
+
+def forget(
+    node_name: str, *, actor: audit.Actor, reason: str, now: datetime, heard_within: timedelta
+) -> None:
+    """Remove a node that is gone for good.
+
+    Raises:
+        NotFound: no such node.
+        Conflict: it still sends heartbeats, or steps of a promotion name it.
+    """
+    require_operator(actor)
+    node = find(node_name)
+    if node.is_heard(now=now, within=heard_within):
+        raise Conflict(f"{node.name} still sends heartbeats. Stop its node agent first.")
+    rows = Node.objects.filter(name=node.name)
+    writes.commit(rows.delete, committed=lambda: not rows.exists())
+    audit.record("node.forgotten", actor=actor, subject=node, reason=reason)
+
+
+def find(node_name: str) -> Node:
+    """The node of that name.
+
+    Raises:
+        NotFound: there is none.
+    """
+    node = Node.objects.filter(name=node_name).first()
+    if node is None:
+        known = ", ".join(Node.objects.values_list("name", flat=True)) or "none yet"
+        raise NotFound(f"There is no node {node_name!r}. Known: {known}.")
+    return node
