@@ -116,7 +116,8 @@ class Command(BaseCommand):
             return
         self.stdout.write(
             f"{promotion}, {promotion.get_state_display()}, "
-            f"started {promotion.created_at:%Y-%m-%d %H:%M:%S} UTC by {promotion.started_by}: {promotion.reason}"
+            f"started {promotion.created_at:%Y-%m-%d %H:%M:%S} UTC by {promotion.started_by}: "
+            f"{promotion.reason}"
         )
         if promotion.problem:
             self.stdout.write(promotion.problem)
