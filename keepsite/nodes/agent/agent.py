@@ -37,6 +37,7 @@ class NodeAgent:
         """Beat until ``stop`` is set."""
         while not stop.is_set():
             self.beat()
+            close_old_connections()
             stop.wait(self.limits.heartbeat.total_seconds())
 
     def beat(self) -> None:
@@ -54,7 +55,6 @@ class NodeAgent:
             if self._is_cut_off:
                 log.info("node_agent.back")
             self._is_cut_off = False
-        close_old_connections()
 
     def _follow(self, wanted: NodeState) -> None:
         before = state_file.read(self.limits.state_path)

@@ -1,0 +1,85 @@
+from datetime import timedelta
+
+import pytest
+from django.utils import timezone
+
+from keepsite.errors import Conflict, NotFound
+from keepsite.identity.operators import command_principal
+from keepsite.nodes import services, state_file
+from keepsite.nodes.agent.agent import NodeAgent
+from keepsite.nodes.models import Node
+from keepsite.nodes.states import DOWN, Colour, NodeState
+
+ACTOR = command_principal()
+
+
+class TestHeartbeat:
+    def test_a_new_host_starts_out_of_service(self, db, limits):
+        NodeAgent(limits).beat()
+
+        assert state_file.read(limits.state_path) == DOWN
+        assert Node.objects.get().state == DOWN
+
+    def test_a_lost_table_flips_no_node(self, db, limits):
+        state_file.write(limits.state_path, NodeState(Colour.GREEN))
+
+        NodeAgent(limits).beat()
+
+        assert state_file.read(limits.state_path) == NodeState(Colour.GREEN)
+        assert Node.objects.get().wanted == NodeState(Colour.GREEN)
+
+    def test_the_wish_reaches_the_file_within_a_beat(self, db, limits):
+        agent = NodeAgent(limits)
+        agent.beat()
+
+        services.want("tests", NodeState(Colour.BLUE), actor=ACTOR, reason="new", now=timezone.now())
+        agent.beat()
+
+        assert state_file.read(limits.state_path) == NodeState(Colour.BLUE)
+
+    def test_a_database_that_is_away_changes_nothing(self, db, limits, settings):
+        from django.db import OperationalError, connection
+
+        state_file.write(limits.state_path, NodeState(Colour.GREEN))
+
+        def refuse(*_):
+            raise OperationalError(2002, "away")
+
+        with connection.execute_wrapper(refuse):
+            NodeAgent(limits).beat()
+
+        assert state_file.read(limits.state_path) == NodeState(Colour.GREEN)
+
+
+class TestWant:
+    def test_the_act_is_recorded_with_its_reason(self, hosts, audited):
+        services.want(
+            "g1", NodeState(Colour.GREEN, draining=True), actor=ACTOR, reason="disk", now=timezone.now()
+        )
+
+        assert audited("node.state_wanted")[0]["reason"] == "green drain: disk"
+
+    def test_a_node_without_a_colour_cannot_drain(self, hosts):
+        with pytest.raises(Conflict, match="nothing to drain"):
+            services.want(
+                "g1", NodeState(Colour.NONE, draining=True), actor=ACTOR, reason="", now=timezone.now()
+            )
+
+    def test_an_unknown_name_is_answered_with_those_known(self, hosts):
+        with pytest.raises(NotFound, match="b1, b2, g1, g2"):
+            services.want("g9", DOWN, actor=ACTOR, reason="", now=timezone.now())
+
+
+class TestForget:
+    def test_a_living_node_stays(self, hosts, limits):
+        with pytest.raises(Conflict, match="still sends heartbeats"):
+            services.forget(
+                "g1", actor=ACTOR, reason="", now=timezone.now(), heard_within=limits.heard_within
+            )
+
+    def test_a_silent_one_goes(self, hosts, limits):
+        later = timezone.now() + timedelta(hours=1)
+
+        services.forget("g1", actor=ACTOR, reason="scrapped", now=later, heard_within=limits.heard_within)
+
+        assert not Node.objects.filter(name="g1").exists()
