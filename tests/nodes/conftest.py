@@ -29,7 +29,7 @@ class Host:
         self.server = make_server(
             "127.0.0.1", 0, guarded_by_colour(get_wsgi_application(), self.path), handler_class=QuietHandler
         )
-        self.thread = threading.Thread(target=self.server.serve_forever)
+        self.thread = threading.Thread(target=self.server.serve_forever, args=(0.01,))
         self.thread.start()
 
     @property

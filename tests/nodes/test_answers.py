@@ -33,7 +33,7 @@ def serve(tmp_path):
 
     def start(answers=None):
         server = StateServer(("127.0.0.1", 0), state_path=tmp_path / "state", plight=answers)
-        thread = threading.Thread(target=server.serve_forever)
+        thread = threading.Thread(target=server.serve_forever, args=(0.01,))
         thread.start()
         running.append((server, thread))
 
