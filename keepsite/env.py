@@ -89,7 +89,7 @@ SCHEMA: dict[str, tuple[type, Any]] = {
     ),  # path of a plight configuration to answer by; empty: ours alone
     "KEEPSITE_PROMOTE_MIN_GREEN": (int, 2),  # green nodes that a promotion leaves in service at every moment
     "KEEPSITE_PROMOTE_SETTLE_S": (float, 10.0),  # how long a node that turned green is watched
-    "KEEPSITE_PROMOTE_DRAIN_S": (float, 180.0),  # how long a draining node may keep connections
+    "KEEPSITE_PROMOTE_DRAIN_S": (float, 180.0),  # how long a draining node may take to finish its requests
     # deleted objects
     "KEEPSITE_RECOVERY_DAYS": (int, 30),  # days in which an operator can bring one back; then it is purged
 }

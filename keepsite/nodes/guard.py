@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from keepsite.nodes import state_file
+from keepsite.nodes.in_flight import InFlight
 
 if TYPE_CHECKING:
     from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
@@ -22,16 +23,18 @@ _BODY = (
 )
 
 
-def guarded_by_colour(application: "WSGIApplication", path: Path) -> "WSGIApplication":
+def guarded_by_colour(application: "WSGIApplication", path: Path, in_flight: InFlight) -> "WSGIApplication":
     """``application`` for requests of this node's pool, and for those that come through none.
 
-    ``path`` is the node's state file.  What came through a pool and finds no state is refused too.
+    ``path`` is the node's state file; ``in_flight`` counts what is let through.  What came through a pool
+    and finds no state is refused too.
     """
 
     def answer(environ: "WSGIEnvironment", start_response: "StartResponse") -> Iterable[bytes]:
         pool = environ.get("HTTP_X_POOL")
         if pool is None or pool == state_file.read(path).colour:
-            return application(environ, start_response)
+            with in_flight:
+                return application(environ, start_response)
         start_response(
             "425 Too Early",
             [("Content-Type", "application/json"), ("Content-Length", str(len(_BODY)))],

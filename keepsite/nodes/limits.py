@@ -13,7 +13,7 @@ class NodeLimits:
     heartbeat: timedelta
     heard_within: timedelta  # a node that was silent for longer counts as gone
     settle: timedelta  # a node that turned green is watched this long before the next step
-    drain: timedelta  # how long a node may take to give its connections away
+    drain: timedelta  # how long a node may take to finish its requests
     step: timedelta  # how long a node may take to do what it is told
     min_green: int
 

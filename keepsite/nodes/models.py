@@ -14,7 +14,7 @@ class Node(models.Model):
     """A host that runs Keepsite: what its agent last reported, and what operators want of it.
 
     ``version`` and ``pending_migrations`` are those of the code on that host.
-    ``open_connections`` counts connections to its API; null is unknown.
+    ``requests_in_flight`` is what its API worked on at the last heartbeat.
     """
 
     class Role(models.TextChoices):
@@ -26,7 +26,7 @@ class Node(models.Model):
     version = models.CharField(max_length=32)
     address = models.CharField(max_length=255, help_text="base URL of its API, as other nodes reach it")
     pending_migrations = models.PositiveIntegerField(default=0)
-    open_connections = models.PositiveIntegerField(null=True)
+    requests_in_flight = models.PositiveIntegerField(default=0)
     colour = models.CharField(max_length=8, choices=COLOURS, default=Colour.NONE)
     is_draining = models.BooleanField(default=False)
     wanted_colour = models.CharField(max_length=8, choices=COLOURS, default=Colour.NONE)

@@ -24,7 +24,7 @@ class Report:
     version: str
     address: str
     pending_migrations: int
-    open_connections: int | None
+    requests_in_flight: int
     state: NodeState
 
 
@@ -42,7 +42,7 @@ def heartbeat(report: Report, *, now: datetime) -> NodeState:
         "version": report.version,
         "address": report.address,
         "pending_migrations": report.pending_migrations,
-        "open_connections": report.open_connections,
+        "requests_in_flight": report.requests_in_flight,
         "colour": report.state.colour,
         "is_draining": report.state.draining,
         "heartbeat_at": now,

@@ -10,6 +10,7 @@ from django.utils import timezone
 
 from keepsite.nodes import services, state_file
 from keepsite.nodes.guard import guarded_by_colour
+from keepsite.nodes.in_flight import InFlight
 from keepsite.nodes.limits import NodeLimits
 from keepsite.nodes.services import Report
 from keepsite.nodes.states import NodeState
@@ -24,10 +25,13 @@ class Host:
     """One node: what its agent would do, done when a test says so."""
 
     def __init__(self, folder, name, state):
-        self.name, self.path, self.connections, self.version = name, folder / name, 0, "1.0"
+        self.name, self.path, self.busy, self.version = name, folder / name, 0, "1.0"
         state_file.write(self.path, NodeState.parse(state))
         self.server = make_server(
-            "127.0.0.1", 0, guarded_by_colour(get_wsgi_application(), self.path), handler_class=QuietHandler
+            "127.0.0.1",
+            0,
+            guarded_by_colour(get_wsgi_application(), self.path, InFlight(folder / f"{name}-in-flight")),
+            handler_class=QuietHandler,
         )
         self.thread = threading.Thread(target=self.server.serve_forever, args=(0.01,))
         self.thread.start()
@@ -44,7 +48,7 @@ class Host:
                 version=self.version,
                 address=f"http://127.0.0.1:{self.server.server_port}",
                 pending_migrations=0,
-                open_connections=self.connections,
+                requests_in_flight=self.busy,
                 state=state_file.read(self.path),
             ),
             now=now or timezone.now(),

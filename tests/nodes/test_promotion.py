@@ -164,13 +164,13 @@ class TestTrouble:
 
         assert site.states() == AFTER
 
-    def test_connections_that_stay_stop_it(self, site):
-        site.hosts["g1"].connections = 3
+    def test_requests_that_do_not_end_stop_it(self, site):
+        site.hosts["g1"].busy = 3
         promotion = site.start()
 
         site.until(ended(promotion, Promotion.State.STOPPED))
 
-        assert promotion.problem.startswith("g1 still has 3 connections")
+        assert promotion.problem.startswith("g1 still has 3 requests under way")
         assert site.states()["g1"] == "green drain"
 
     def test_never_fewer_green_nodes_than_wanted(self, site):

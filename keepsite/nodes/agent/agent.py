@@ -1,7 +1,6 @@
 """The agent of one node: reports, follows the operators' wish, takes a promotion's next step."""
 
 import threading
-from urllib.parse import urlsplit
 
 import structlog
 from django.conf import settings
@@ -13,7 +12,7 @@ from django.utils import timezone
 import keepsite
 from keepsite.errors import KeepsiteError
 from keepsite.nodes import services, state_file
-from keepsite.nodes.agent.connections import established
+from keepsite.nodes.in_flight import requests_in_flight
 from keepsite.nodes.limits import NodeLimits
 from keepsite.nodes.promotion import runner
 from keepsite.nodes.services import Report
@@ -72,7 +71,7 @@ class NodeAgent:
             version=keepsite.__version__,
             address=settings.NODE_ADDRESS,
             pending_migrations=self._pending_migrations,
-            open_connections=established(urlsplit(f"//{settings.BIND}").port or 0),
+            requests_in_flight=requests_in_flight(settings.NODE_IN_FLIGHT),
             state=state_file.read(self.limits.state_path),
         )
 

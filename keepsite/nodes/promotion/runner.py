@@ -108,11 +108,11 @@ def _is_reached(step: PromotionStep, limits: NodeLimits, now: datetime) -> bool:
             raise _StepFailed(f"{node.name} is still {node.state} after {limits.step.total_seconds():g} s.")
         return False
     if step.act == PromotionStep.Act.DRAIN:
-        if not node.open_connections:
+        if not node.requests_in_flight:
             return True
         if now - started_at > limits.drain:
             raise _StepFailed(
-                f"{node.name} still has {node.open_connections} connections after "
+                f"{node.name} still has {node.requests_in_flight} requests under way after "
                 f"{limits.drain.total_seconds():g} s of draining."
             )
         return False

@@ -40,7 +40,9 @@ class Command(BaseCommand):
             parsed = verbs.add_parser(verb, help=meaning)
             _add_node(parsed)
             parsed.add_argument("--reason", default="", help="goes into the audit trail")
-        waiting = verbs.add_parser("wait-drained", help="wait until a draining node has no connections left")
+        waiting = verbs.add_parser(
+            "wait-drained", help="wait until a draining node has finished its requests"
+        )
         _add_node(waiting)
         waiting.add_argument("--timeout", type=float, default=120.0, help="s (default: %(default)g)")
         forget = verbs.add_parser("forget", help="remove a node that is gone for good")
@@ -82,14 +84,19 @@ class Command(BaseCommand):
             self.stdout.write(json.dumps([_described(node) for node in nodes], indent=2))
             return
         line = "{:<20} {:<7} {:<12} {:<12} {:<10} {:>6} {:>12}"
-        self.stdout.write(line.format("node", "role", "is", "should be", "version", "conns", "heard"))
+        self.stdout.write(line.format("node", "role", "is", "should be", "version", "busy", "heard"))
         for node in nodes:
             heard = f"{(now - node.heartbeat_at).total_seconds():.0f} s ago"
             silent = "" if node.is_heard(now=now, within=limits.heard_within) else "  SILENT"
-            connections = "?" if node.open_connections is None else str(node.open_connections)
             self.stdout.write(
                 line.format(
-                    node.name, node.role, str(node.state), str(node.wanted), node.version, connections, heard
+                    node.name,
+                    node.role,
+                    str(node.state),
+                    str(node.wanted),
+                    node.version,
+                    node.requests_in_flight,
+                    heard,
                 )
                 + silent
             )
@@ -104,12 +111,12 @@ class Command(BaseCommand):
         asked_at = timezone.now()
         while True:
             found = services.find(node)
-            if found.heartbeat_at > asked_at and found.state.draining and found.open_connections == 0:
-                self.stdout.write(f"{found.name} has no connections left.")
+            if found.heartbeat_at > asked_at and found.state.draining and found.requests_in_flight == 0:
+                self.stdout.write(f"{found.name} has no requests under way.")
                 return
             if timezone.now() - asked_at > timedelta(seconds=timeout):
                 raise CommandError(
-                    f"{found.name} is {found.state} with {found.open_connections} connections "
+                    f"{found.name} is {found.state} with {found.requests_in_flight} requests under way "
                     f"after {timeout:g} s.",
                     returncode=TIMED_OUT,
                 )
@@ -140,6 +147,6 @@ def _described(node: Node) -> dict[str, object]:
         "version": node.version,
         "address": node.address,
         "pending_migrations": node.pending_migrations,
-        "open_connections": node.open_connections,
+        "requests_in_flight": node.requests_in_flight,
         "heartbeat_at": node.heartbeat_at.isoformat(),
     }
