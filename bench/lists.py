@@ -20,7 +20,7 @@ from tests.support.product import CHECKOUT, Product
 from tests.support.servers.mariadb import MariaDB
 
 SIZES = (1_000, 10_000, 100_000)
-REPEATS = 15
+REPEATS = 9
 FIRST = 4  # answers in which each of two processes may still count everything
 LATELY = (date.today() - timedelta(days=30)).isoformat()  # noqa: DTZ011  # rows are of the year before
 NEIGHBOURS = 17  # further projects of the first size: with the three, twenty
