@@ -39,10 +39,10 @@ lint: ## Style, types, direction of imports, templates, missing migrations
 	$(BIN)/djlint templates --lint
 	$(WITH_DEV_ENV) $(BIN)/python manage.py makemigrations --check --dry-run --skip-checks
 
-bench: ## How fast it is, as ratios
+bench: ## How fast it is, as ratios; ONLY=requests or ONLY=lists runs one part
 	@deploy/embedded/packages.sh run
 	@deploy/embedded/venv.sh constraints-dev.txt
-	@$(BIN)/python -m bench.run
+	@$(BIN)/python -m bench.run $(if $(ONLY),--only $(ONLY))
 
 screenshots: ## Pictures of the console, light and dark, in .screens
 	@deploy/embedded/packages.sh test

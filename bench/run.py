@@ -1,8 +1,8 @@
-"""``make bench``: requests per second of the product as it runs, and what each costs.
+"""``make bench``: requests per second of the product as it runs, what each costs, and how lists grow.
 
 The numbers of one run compare with one another, and with no other run: the health check,
-which touches nothing, is the measure.  Calls and statements are exact; they come from
-tests/call_counts.json, which the tests hold true.
+which touches nothing, is the measure of requests, a project with 1,000 secrets that of lists.
+Calls and statements are exact; they come from tests/call_counts.json, which the tests hold true.
 """
 
 import argparse
@@ -11,17 +11,31 @@ import tempfile
 import urllib.request
 from pathlib import Path
 
-from bench import load
+from bench import lists, load
 from tests.support.product import Product
 
 ROOT = Path(__file__).resolve().parent.parent
 
 STORE = json.dumps({"name": "bench", "payload": "x" * 32, "payload_content_type": "text/plain"}).encode()
 JSON = {"Content-Type": "application/json"}
+COUNTED_AS = {
+    "health check": None,
+    "GET metadata": "GET metadata",
+    "GET payload": "GET payload",
+    "POST secret": "POST secret with payload",
+    "list of 10": "list of 10",
+}
 
 
 def main():
     options = arguments()
+    if options.only != "lists":
+        report(requests(options), options)
+    if options.only != "requests" and not options.json:
+        lists.report(lists.measure(options.database_url))
+
+
+def requests(options):
     with tempfile.TemporaryDirectory(prefix="keepsite-bench-") as folder:
         product = Product(
             Path(folder) / "state",
@@ -31,18 +45,21 @@ def main():
         ).setup()
         try:
             product.start("api")
-            results = measure(product, options)
+            return measure(product, options)
         finally:
             product.stop()
-    report(results, options)
 
 
 def arguments():
     parser = argparse.ArgumentParser(description="Measure the product; every number is of this run.")
+    parser.add_argument("--only", choices=["requests", "lists"], help="one part of it; default: both")
     parser.add_argument("--connections", type=int, default=8)
     parser.add_argument("--seconds", type=float, default=5, help="of each measurement")
     parser.add_argument("--workers", type=int, default=2, help="gunicorn processes")
-    parser.add_argument("--database-url", help="an empty database; default: SQLite in a temporary folder")
+    parser.add_argument(
+        "--database-url",
+        help="an empty database; default: SQLite in a temporary folder, and for lists MariaDB too",
+    )
     parser.add_argument("--json", action="store_true")
     return parser.parse_args()
 
@@ -97,15 +114,20 @@ def report(results, options):
     print(
         f"{options.connections} connections, {options.workers} processes of 8 threads, {options.seconds:g} s"
     )
-    print(f"\n{'request':<14}{'per second':>12}{'of health':>12}{'p50 ms':>9}{'p99 ms':>9}{'failed':>8}")
+    vendor = "mysql" if (options.database_url or "").startswith("mysql") else "sqlite"
+    counts = json.loads((ROOT / "tests" / "call_counts.json").read_text())
+    print(
+        f"\n{'request':<14}{'per second':>12}{'of health':>12}{'p50 ms':>9}{'p99 ms':>9}{'failed':>8}"
+        f"{'SQL':>6}{'PKCS#11':>9}"
+    )
     for name, result in results.items():
+        counted = counts.get(COUNTED_AS[name], {"sql": {vendor: []}, "pkcs11": {}})
         print(
             f"{name:<14}{result.per_second:>12.0f}{result.per_second / base:>12.2f}"
             f"{result.percentile(50):>9.1f}{result.percentile(99):>9.1f}{result.failures:>8}"
+            f"{len(counted['sql'][vendor]):>6}{sum(counted['pkcs11'].values()):>9}"
         )
-    counts = ROOT / "tests" / "call_counts.json"
-    if counts.exists():
-        print(f"\nSQL statements and PKCS#11 calls of each request: {counts.relative_to(ROOT)}")
+    print("\nSQL statements (BEGIN and COMMIT among them) and PKCS#11 calls: tests/call_counts.json")
 
 
 if __name__ == "__main__":

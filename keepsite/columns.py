@@ -20,3 +20,20 @@ class ExactCharField(models.CharField):  # type: ignore[type-arg]  # generic for
         if connection.vendor == "mysql":
             parameters["collation"] = "utf8mb4_nopad_bin"
         return parameters
+
+
+class FoldedCharField(models.CharField):  # type: ignore[type-arg]  # generic for type checkers only
+    """Text that is compared, searched and sorted without regard to case, on every database.
+
+    MariaDB's usual collation does that by itself.  SQLite's does it for LIKE alone, and then
+    no index of the column can serve it; with this collation one can.  It folds ASCII only.
+
+    Source: SQLite's documentation of the LIKE optimization and of collating sequences.
+    """
+
+    def db_parameters(self, connection: BaseDatabaseWrapper) -> dict[str, Any]:  # Any: Django's signature
+        """The column's type, with a collation where the default regards case."""
+        parameters: dict[str, Any] = dict(super().db_parameters(connection))
+        if connection.vendor == "sqlite":
+            parameters["collation"] = "nocase"
+        return parameters

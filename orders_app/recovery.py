@@ -42,6 +42,7 @@ def what_to_purge(
         noun="orders",
         due=Order.objects.filter(orders),
         hanging=(Hanging(model=OrderPassphrase, path="order"),),
+        listed=True,
     )
     return Purging(kinds=(kind, *deleted_rows(moment, with_expired=with_expired)), reason=reason)
 

@@ -7,7 +7,7 @@ from urllib.parse import urlencode
 
 from django.conf import settings
 from django.db.models import Model, Q, QuerySet
-from django.db.models.expressions import OrderBy
+from django.db.models.expressions import OrderBy, RawSQL
 from rest_framework.request import Request
 
 from keepsite.api.context import context_of
@@ -16,6 +16,7 @@ from keepsite.ids import is_id
 M = TypeVar("M", bound=Model)
 PARAMETERS = frozenset({"limit", "offset", "marker"})
 MAX_OFFSET = 2**31 - 1  # beyond it: as if none were given
+DEEP_OFFSET = 1_000  # rows from which on it pays to skip them in an index first
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,19 +44,21 @@ def envelope(
     path: str,
     plural: str,
     show: Callable[[Sequence[M]], Sequence[Any]],
+    count: Callable[[], int] | None = None,
 ) -> dict[str, Any]:  # Any: JSON values
     """One page of ``rows`` as the contract wraps it; two SQL statements, whatever its size.
 
-    ``path`` is what follows ``/v1/``; ``show`` turns the rows of the page into JSON.
+    ``path`` is what follows ``/v1/``; ``show`` turns the rows of the page into JSON; ``count``
+    knows a quicker way than COUNT to how many rows there are.
     Links keep every other parameter of the query.  A ``marker``, the id or ref that the page
     starts after, stands for an offset: it costs two statements more and is in no link.
     """
     page = Page.of(request)
-    total = rows.count()
+    total = rows.count() if count is None else count()
     if marker := request.query_params.get("marker", "").rstrip("/"):
         before = _rows_up_to(rows, marker.rpartition("/")[2])
         page = replace(page, offset=total if before is None else before)
-    shown = show(list(rows[page.offset : page.offset + page.limit])) if page.offset < total else []
+    shown = show(_shown(rows, page)) if page.offset < total else []
     body: dict[str, Any] = {plural: shown, "total": total}
     if not shown:
         return body
@@ -64,6 +67,24 @@ def envelope(
     if page.offset > 0:
         body["previous"] = _link(request, path, limit=page.limit, offset=max(0, page.offset - page.limit))
     return body
+
+
+def _shown(rows: QuerySet[M], page: Page) -> list[M]:
+    """The rows of the page.
+
+    Far from the start their ids are found first: that reads an index, where skipping whole
+    rows reads each of them.  The ids' table has a name of its own because MariaDB takes no
+    LIMIT in a subquery of IN.
+    """
+    wanted = slice(page.offset, page.offset + page.limit)
+    if page.offset < DEEP_OFFSET:
+        return list(rows[wanted])
+    sql, parameters = rows.values("pk")[wanted].query.sql_with_params()
+    ids = RawSQL(f"SELECT * FROM ({sql}) page", parameters)  # noqa: S608, S611  # Django's own SQL
+    # not rows.filter(): the optimiser, given all its conditions again, would walk the whole list with them
+    page_rows = rows.model._default_manager.filter(pk__in=ids).order_by(*rows.query.order_by)  # noqa: SLF001
+    page_rows.query.select_related = rows.query.select_related
+    return list(page_rows)
 
 
 def _rows_up_to(rows: QuerySet[M], row_id: str) -> int | None:

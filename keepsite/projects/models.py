@@ -18,6 +18,9 @@ class Project(models.Model):
     # counted up by every creation that a quota limits, so that two at once wait for each other or conflict,
     # on whatever database node they are
     quota_claims = models.PositiveBigIntegerField(default=0, editable=False)
+    # counted up where an operator's command takes rows away or brings some back behind the API's back:
+    # totals that processes remember are then counted anew
+    recounts = models.PositiveBigIntegerField(default=0, db_default=0, editable=False)
     preferred_store = ExactCharField(max_length=36, blank=True, default="", editable=False)
 
     def __str__(self) -> str:

@@ -1,5 +1,8 @@
+from collections.abc import Iterable
+
 import structlog
 from django.db import IntegrityError
+from django.db.models import F
 
 from keepsite import writes
 from keepsite.ids import new_id
@@ -26,6 +29,15 @@ def ensure_project(external_id: str) -> Project:
     except IntegrityError:
         log.info("project.made_by_another_caller", project_id=external_id)
     return Project.objects.select_related("quota").get(external_id=external_id)
+
+
+def count_anew(project_ids: Iterable[str]) -> None:
+    """Have every process count the rows of these projects anew, from the end of the caller's transaction on.
+
+    To be called where rows come back, or go for good that a list may have counted; what
+    the API itself makes and deletes is found by its time.
+    """
+    Project.objects.filter(id__in=[*project_ids]).update(recounts=F("recounts") + 1)
 
 
 _BY_EXTERNAL_ID = Prepared(

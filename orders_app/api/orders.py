@@ -8,7 +8,9 @@ from rest_framework.response import Response
 
 from keepsite.api.bodies import json_object
 from keepsite.api.paging import envelope
+from keepsite.api.query import chosen
 from keepsite.api.refs import ref
+from keepsite.api.totals import TOTALS, Listed
 from keepsite.api.viewsets import ResourceViewSet
 from keepsite.errors import InvalidInput, NotFound
 from keepsite.identity.policy import Target
@@ -46,16 +48,21 @@ class OrderViewSet(ResourceViewSet):
 
     def list(self, request: Request) -> Response:
         """One page of the project's orders."""
-        orders = Order.objects.live().in_project(self.principal.project_id).order_by("created_at", "id")
+        now = timezone.now()
+        orders = Order.objects.in_project(self.principal.project_id).order_by("created_at", "id")
         if text := request.query_params.get("meta"):
             orders = orders.filter(meta__icontains=text)
+        listed = Listed(
+            rows=orders, project_id=self.principal.project_id, filters=chosen(request.GET, ("meta",))
+        )
         return Response(
             envelope(
                 request,
-                orders,
+                listed.live(now),
                 path="orders",
                 plural="orders",
                 show=lambda page: [show_order(order, request) for order in page],
+                count=lambda: TOTALS.of(listed, now),
             )
         )
 

@@ -2,12 +2,15 @@ from http import HTTPStatus
 from typing import ClassVar
 
 from django.http import HttpResponse
+from django.utils import timezone
 from rest_framework.request import Request
 from rest_framework.response import Response
 
 from keepsite.api.bodies import json_object
 from keepsite.api.paging import envelope
+from keepsite.api.query import chosen
 from keepsite.api.refs import ref
+from keepsite.api.totals import TOTALS, Listed
 from keepsite.api.viewsets import ResourceViewSet
 from keepsite.errors import NotFound
 from keepsite.identity.policy import Target
@@ -61,18 +64,25 @@ class ContainerViewSet(UnderContainer):
 
     def list(self, request: Request) -> Response:
         """One page of the project's containers."""
-        rows = Container.objects.live().in_project(self.principal.project_id).order_by("created_at", "id")
+        now = timezone.now()
+        rows = Container.objects.in_project(self.principal.project_id).order_by("created_at", "id")
         if name := request.query_params.get("name"):
             rows = rows.filter(name__like=name)
         if kind := request.query_params.get("type"):
             rows = rows.filter(type=kind)
+        listed = Listed(
+            rows=rows,
+            project_id=self.principal.project_id,
+            filters=chosen(request.GET, ("name", "type")),
+        )
         return Response(
             envelope(
                 request,
-                rows,
+                listed.live(now),
                 path="containers",
                 plural="containers",
                 show=lambda page: show_containers(page, request),
+                count=lambda: TOTALS.of(listed, now),
             )
         )
 

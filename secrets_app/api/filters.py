@@ -19,6 +19,7 @@ SORTS = {
     "status": "",  # always ACTIVE, so it sorts nothing
     "updated": "updated_at",
 }
+UNCHANGING = ("name", "alg", "mode", "secret_type", "bits", "created", "expiration")  # all but updated
 PATTERNS = {"name": "name", "alg": "algorithm", "mode": "mode"}
 MOMENTS = {"created": "created_at", "updated": "updated_at", "expiration": "expires_at"}
 BOUNDS = {"gt": "lower", "gte": "lower", "lt": "upper", "lte": "upper", "exact": "equality"}

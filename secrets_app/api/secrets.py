@@ -1,3 +1,4 @@
+from functools import partial
 from http import HTTPStatus
 from typing import ClassVar
 
@@ -12,8 +13,9 @@ from keepsite.api.bodies import bounded, json_object, media_type_of
 from keepsite.api.microversions import CONSUMERS_GUARD, CONSUMERS_SHOWN
 from keepsite.api.negotiation import accepts_json
 from keepsite.api.paging import envelope
-from keepsite.api.query import is_true
+from keepsite.api.query import chosen, is_true
 from keepsite.api.refs import ref
+from keepsite.api.totals import TOTALS, Listed
 from keepsite.api.viewsets import ResourceViewSet
 from keepsite.errors import InvalidInput, NotFound
 from keepsite.identity.policy import Target
@@ -21,7 +23,7 @@ from keepsite.identity.principal import Principal
 from keepsite.ids import is_id
 from secrets_app import services
 from secrets_app.api.content import answer_type, payload_from_body, payload_type, raw_content_type
-from secrets_app.api.filters import filtered
+from secrets_app.api.filters import UNCHANGING, filtered
 from secrets_app.api.serializers.secrets import NewSecretSerializer, consumers_of, show_secret, show_secrets
 from secrets_app.choices import ContentType
 from secrets_app.lookups import LIVE_SECRET, LIVE_SECRET_WITH_PAYLOAD
@@ -72,12 +74,21 @@ class SecretViewSet(UnderSecret):
 
     def list(self, request: Request) -> Response:
         """One page of the project's secrets."""
-        secrets = Secret.objects.live(timezone.now())
+        now = timezone.now()
+        listed = Listed(
+            rows=filtered(Secret.objects.in_project(self.principal.project_id), request.GET),
+            project_id=self.principal.project_id,
+            filters=chosen(request.GET, UNCHANGING),
+            expire=True,
+        )
+        rows = listed.live(now)
         if request.query_params.get("acl_only", "").lower() == "true":
-            secrets = secrets.named_to(self.principal.user_id or "")
+            rows = filtered(Secret.objects.live(now).named_to(self.principal.user_id or ""), request.GET)
+            count = rows.count
+        elif request.query_params.get("updated"):
+            count = rows.count
         else:
-            secrets = secrets.in_project(self.principal.project_id)
-        rows = filtered(secrets, request.GET)
+            count = partial(TOTALS.of, listed, now)
         shows_consumers = self.microversion >= CONSUMERS_SHOWN
         return Response(
             envelope(
@@ -86,6 +97,7 @@ class SecretViewSet(UnderSecret):
                 path="secrets",
                 plural="secrets",
                 show=lambda page: show_secrets(page, request, shows_consumers=shows_consumers),
+                count=count,
             )
         )
 

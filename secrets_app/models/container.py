@@ -1,7 +1,7 @@
 from django.db import models
 from django.utils import timezone
 
-from keepsite.columns import ExactCharField
+from keepsite.columns import ExactCharField, FoldedCharField
 from keepsite.ids import new_id
 from keepsite.projects.models import Project
 from secrets_app.choices import ContainerType
@@ -14,7 +14,7 @@ class Container(models.Model):
 
     id = ExactCharField(primary_key=True, max_length=36, default=new_id, editable=False)
     project = models.ForeignKey(Project, on_delete=models.PROTECT, related_name="containers")
-    name = models.CharField(max_length=255, null=True)  # noqa: DJ001  # the contract tells null from ""
+    name = FoldedCharField(max_length=255, null=True)  # the contract tells null from ""
     type = models.CharField(max_length=16, choices=ContainerType.choices)
     creator_id = ExactCharField(max_length=255, null=True)
     created_at = models.DateTimeField(default=timezone.now, editable=False)
@@ -29,6 +29,9 @@ class Container(models.Model):
     class Meta:
         indexes = (
             models.Index(fields=["project", "deleted_at", "created_at", "id"], name="container_of_project"),
+            models.Index(
+                fields=["project", "deleted_at", "name", "created_at", "id"], name="container_by_name"
+            ),
         )
 
     def __str__(self) -> str:

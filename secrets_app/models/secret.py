@@ -3,7 +3,7 @@ from datetime import datetime
 from django.db import models
 from django.utils import timezone
 
-from keepsite.columns import ExactCharField
+from keepsite.columns import ExactCharField, FoldedCharField
 from keepsite.ids import new_id
 from keepsite.keyring.columns import SealedRow
 from keepsite.keyring.sealed import SealContext
@@ -17,7 +17,7 @@ class Secret(models.Model):
 
     id = ExactCharField(primary_key=True, max_length=36, default=new_id, editable=False)
     project = models.ForeignKey(Project, on_delete=models.PROTECT, related_name="secrets")
-    name = models.CharField(max_length=255, null=True)  # noqa: DJ001  # the contract tells null from ""
+    name = FoldedCharField(max_length=255, null=True)  # the contract tells null from ""
     secret_type = models.CharField(max_length=16, choices=SecretType.choices, default=SecretType.OPAQUE)
     algorithm = models.CharField(max_length=255, null=True)  # noqa: DJ001
     mode = models.CharField(max_length=255, null=True)  # noqa: DJ001
@@ -36,12 +36,22 @@ class Secret(models.Model):
     is_acl_reader = False  # whether the caller is named by its ACL: set by ``for_caller()``
 
     class Meta:
+        # each holds all that counting and skipping rows needs: docs/operators/database.md
         indexes = (
-            models.Index(fields=["project", "deleted_at", "created_at", "id"], name="secret_of_project"),
+            models.Index(
+                fields=["project", "deleted_at", "created_at", "id", "expires_at"], name="secret_list"
+            ),
+            models.Index(
+                fields=["project", "deleted_at", "name", "created_at", "id", "expires_at"],
+                name="secret_by_name",
+            ),
+            models.Index(
+                fields=["project", "deleted_at", "expires_at", "created_at", "id"], name="secret_by_expiry"
+            ),
         )
 
     def __str__(self) -> str:
-        return self.name or self.id
+        return str(self.name or self.id)
 
     @property
     def status(self) -> str:

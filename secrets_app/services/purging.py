@@ -7,15 +7,19 @@ they do, each row goes once.
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 from typing import Any
 
 from django.db.models import Count, F, IntegerField, Model, OuterRef, QuerySet, Subquery, Value
 from django.db.models.functions import Coalesce
+from django.utils import timezone
 
 from keepsite import audit, writes
 from keepsite.identity.operators import require_operator
 from keepsite.ids import new_id
+from keepsite.projects.services import count_anew
 
+LONGER_THAN_TOTALS_LIVE = timedelta(days=1)
 BATCH_ROWS = 1_000  # of all tables together per transaction: a cluster certifies each of them
 
 
@@ -34,6 +38,7 @@ class Purgeable:
     noun: str  # plural, as commands print it
     due: QuerySet[Any]  # Any: rows of either kind
     hanging: tuple[Hanging, ...] = ()  # in the order of deletion: leaves first
+    listed: bool = False  # in a list of its project, whose total is remembered
 
     def count(self) -> int:
         """How many are due."""
@@ -122,7 +127,14 @@ def _delete(kind: Purgeable, page: Sequence[str], *, actor: audit.Actor) -> int:
     def delete() -> None:
         # whoever else purges or restores one of these now waits; on another node of a cluster,
         # whichever commits second is refused and starts again
-        taken[:] = kind.due.filter(pk__in=page).select_for_update().values_list("pk", flat=True)
+        rows = kind.due.filter(pk__in=page).select_for_update()
+        if kind.listed:
+            found = list(rows.values_list("pk", "project_id", "deleted_at"))
+            taken[:] = [primary_key for primary_key, _, _ in found]
+            if recent := {project_id for _, project_id, deleted_at in found if _may_be_counted(deleted_at)}:
+                count_anew(recent)
+        else:
+            taken[:] = rows.values_list("pk", flat=True)
         for hanging in kind.hanging:
             _delete_rows(hanging.model._default_manager.filter(**{f"{hanging.path}__in": taken}))  # noqa: SLF001
         _delete_rows(kind.due.model._default_manager.filter(pk__in=taken))  # noqa: SLF001
@@ -135,6 +147,14 @@ def _delete(kind: Purgeable, page: Sequence[str], *, actor: audit.Actor) -> int:
             subject=f"{kind.due.model._meta.model_name}:{primary_key}",  # noqa: SLF001
         )
     return len(taken)
+
+
+def _may_be_counted(deleted_at: datetime | None) -> bool:
+    """Whether a process may still remember a total with such a row in it.
+
+    What was deleted long ago is in none, so the daily purge writes to no project's row.
+    """
+    return deleted_at is None or deleted_at > timezone.now() - LONGER_THAN_TOTALS_LIVE
 
 
 def _delete_rows(rows: QuerySet[Any]) -> None:  # Any: rows of any kind

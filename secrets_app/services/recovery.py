@@ -10,6 +10,7 @@ from django.utils import timezone
 from keepsite import audit, writes
 from keepsite.errors import Conflict, NotFound
 from keepsite.identity.operators import require_operator
+from keepsite.projects.services import count_anew
 from secrets_app.models import (
     ACL,
     ACLUser,
@@ -92,8 +93,10 @@ def deleted_rows(moment: datetime, *, with_expired: bool = False) -> tuple[Purge
     gone = Q(deleted_at__lt=moment)
     secrets = gone | Q(deleted_at=None, expires_at__lt=moment) if with_expired else gone
     return (
-        Purgeable(noun="containers", due=Container.objects.filter(gone), hanging=HANGING_ON_CONTAINER),
-        Purgeable(noun="secrets", due=Secret.objects.filter(secrets), hanging=HANGING_ON_SECRET),
+        Purgeable(
+            noun="containers", due=Container.objects.filter(gone), hanging=HANGING_ON_CONTAINER, listed=True
+        ),
+        Purgeable(noun="secrets", due=Secret.objects.filter(secrets), hanging=HANGING_ON_SECRET, listed=True),
         Purgeable(noun="secret consumers", due=SecretConsumer.objects.filter(gone)),
         Purgeable(noun="container consumers", due=ContainerConsumer.objects.filter(gone)),
         Purgeable(noun="transport keys", due=TransportKey.objects.filter(gone)),
@@ -128,6 +131,7 @@ def _restore(subject: Subject, consumers: type[Model], *, actor: audit.Actor) ->
             raise Conflict(f"The {kind_of(subject)} has been restored or purged by somebody else.")
         if subject.had_consumers:
             gone_with_it.update(deleted_at=None)
+        count_anew({subject.project_id})
 
     writes.commit(revive, committed=rows.filter(deleted_at=None, updated_at=now).exists)
     audit.record(f"{kind_of(subject)}.restored", actor=actor, subject=subject)

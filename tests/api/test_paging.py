@@ -3,7 +3,10 @@
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
 
+from keepsite.api import paging
 from tests.support.callers import path_of
 
 
@@ -112,6 +115,46 @@ class TestLinks:
 
         assert page["total"] == 3
         assert page["next"] == "http://testserver/v1/orders?limit=1&offset=1&meta=x"
+
+
+class TestFarFromTheStart:
+    """There the ids are found first; what is shown must not differ."""
+
+    @pytest.mark.parametrize(
+        "sort", ["", "name", "name:desc", "created:desc", "algorithm,name:desc", "expiration"]
+    )
+    def test_pages_are_those_of_the_whole(self, api, twelve, monkeypatch, sort):
+        whole = names(api.get(f"/v1/secrets?limit=100&sort={sort}"))
+        monkeypatch.setattr(paging, "DEEP_OFFSET", 1)
+
+        pages = [names(api.get(f"/v1/secrets?limit=5&sort={sort}&offset={offset}")) for offset in (1, 6, 11)]
+
+        assert [whole[:1], *pages] == [whole[:1], whole[1:6], whole[6:11], whole[11:]]
+
+    def test_filters_hold_there(self, api, twelve, monkeypatch):
+        monkeypatch.setattr(paging, "DEEP_OFFSET", 1)
+
+        assert names(api.get("/v1/secrets?limit=5&offset=1&name=s1%25")) == ["s11"]
+
+    def test_it_costs_no_statement_more(self, api, twelve, monkeypatch):
+        monkeypatch.setattr(paging, "DEEP_OFFSET", 1)
+
+        with CaptureQueriesContext(connection) as queries:
+            api.get("/v1/secrets?limit=5&offset=1")
+
+        assert len(queries) == 3
+
+    def test_what_goes_with_the_rows_is_loaded_with_them(self, api, monkeypatch):
+        admin = api.other(project="service", roles=["admin", "key-manager:service-admin"])
+        for number in range(3):
+            admin.call("PUT", f"/v1/project-quotas/q{number}", {"project_quotas": {"secrets": 1}})
+        monkeypatch.setattr(paging, "DEEP_OFFSET", 1)
+
+        with CaptureQueriesContext(connection) as queries:
+            shown = admin.get("/v1/project-quotas?offset=1").json()["project_quotas"]
+
+        assert [quota["project_id"] for quota in shown] == ["q1", "q2"]
+        assert len(queries) == 3
 
 
 class TestMarker:

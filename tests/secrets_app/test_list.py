@@ -40,6 +40,11 @@ class TestFilters:
         ("query", "expected"),
         [
             ("name=a", ["a"]),
+            ("name=A", ["a"]),
+            ("name=C_1", ["c_1"]),
+            ("name=a%20", []),
+            ("name=A%25", ["a"]),
+            ("mode=GCM", ["b"]),
             ("name=", ["a", "b", "c_1", "d%", "e+1"]),
             ("name=nothing", []),
             ("name=c_1", ["c_1"]),
@@ -191,6 +196,11 @@ class TestPages:
             query = path_of(body["next"]) if "next" in body else None
 
         assert seen == ["d%", "b", "a"]
+
+    def test_names_sort_without_regard_to_case(self, api):
+        api.store(name="B2")
+
+        assert names(api, "sort=name") == ["a", "b", "B2", "c_1", "d%", "e+1"]
 
     def test_equal_sort_values_are_neither_skipped_nor_repeated(self, api):
         pages = [names(api, f"sort=status&limit=2&offset={offset}") for offset in (0, 2, 4)]
