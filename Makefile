@@ -12,7 +12,7 @@ PIP_COMPILE := $(BIN)/pip-compile --quiet --generate-hashes --no-emit-index-url 
 	--no-emit-trusted-host --no-header --strip-extras --allow-unsafe --no-annotate
 
 .DEFAULT_GOAL := help
-.PHONY: help run test lint bench screenshots lock clean-state
+.PHONY: help run test lint bench chaos-colour screenshots lock clean-state
 
 help: ## List these commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s  %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -43,6 +43,11 @@ bench: ## How fast it is, as ratios; ONLY=requests or ONLY=lists runs one part
 	@deploy/embedded/packages.sh run
 	@deploy/embedded/venv.sh constraints-dev.txt
 	@$(BIN)/python -m bench.run $(if $(ONLY),--only $(ONLY))
+
+chaos-colour: ## Blue and green change places under load behind a real haproxy, and back
+	@deploy/embedded/packages.sh test
+	@deploy/embedded/venv.sh constraints-dev.txt
+	@$(BIN)/python -m bench.chaos_colour $(FLAGS)
 
 screenshots: ## Pictures of the console, light and dark, in .screens
 	@deploy/embedded/packages.sh test

@@ -16,7 +16,7 @@ import tempfile
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -64,14 +64,14 @@ class Outcome:
 class Site:
     """Four nodes on one database and one token."""
 
-    def __init__(self, folder, database_url):
+    def __init__(self, folder, database_url, *, settle_s):
         self.api_port, self.agent_port = free_ports(2)
         self.product = Product(
             Path(folder) / "shared",
             database_url=database_url,
             KEEPSITE_ALLOWED_HOSTS="*",
             KEEPSITE_NODE_HEARTBEAT_S="0.5",
-            KEEPSITE_PROMOTE_SETTLE_S="8",
+            KEEPSITE_PROMOTE_SETTLE_S=str(settle_s),
             KEEPSITE_PROMOTE_DRAIN_S="60",
             KEEPSITE_HOST_HREF="http://keepsite.example",
             KEEPSITE_THREADS="8",
@@ -231,32 +231,47 @@ def row(act, outcomes, seconds):
     )
 
 
-def campaign(folder, *, rate=RATE, say=print):
-    """Run every act; yield its row when it is over."""
+@contextmanager
+def pools(folder, database_url=None, *, settle_s=8):
+    """The site and the balancers of its green and its blue pool, all of them answering."""
     with ExitStack() as held:
-        mariadb = held.enter_context(MariaDB())
-        site = Site(folder, mariadb.url)
+        site = Site(folder, database_url, settle_s=settle_s)
         held.callback(site.stop)
         site.start()
         ports = {"api_port": site.api_port, "agent_port": site.agent_port}
-        green = held.enter_context(HAProxy("green", NODES, **ports))
-        blue = held.enter_context(HAProxy("blue", NODES, **ports))
-        wait_until(lambda: ask("127.0.0.1", green.port, "GET", "/healthcheck", {})[0] == 200, 60)
-        wait_until(lambda: ask("127.0.0.1", blue.port, "GET", "/healthcheck", {})[0] == 200, 60)
-        with Load(site, green, rate) as load:
-            for name, act in (
-                ("steady", lambda: time.sleep(5)),
-                ("haproxy reloads", lambda: _reload(green)),
-                ("promote", lambda: _finish(site.promote("start", "--reason", "release"), say)),
-                ("promote back, rolled back half way", lambda: _turn_round(site, say)),
-                ("promote back", lambda: _finish(site.promote("start", "--reason", "back"), say)),
-                ("blue pool asked as well", lambda: _check_blue(site, blue)),
-            ):
-                load.take()
-                started = time.monotonic()
-                act()
-                time.sleep(1)
-                yield row(name, load.take(), time.monotonic() - started)
+        balancers = [held.enter_context(HAProxy(pool, NODES, **ports)) for pool in ("green", "blue")]
+        for balancer in balancers:
+            wait_until(
+                lambda port=balancer.port: ask("127.0.0.1", port, "GET", "/healthcheck", {})[0] == 200, 60
+            )
+        yield site, *balancers
+
+
+def campaign(folder, *, rate=RATE, say=print):
+    """Run every act; yield its row when it is over."""
+    with (
+        MariaDB() as mariadb,
+        pools(folder, mariadb.url) as (site, green, blue),
+        Load(site, green, rate) as load,
+    ):
+        for name, act in (
+            ("steady", lambda: time.sleep(5)),
+            ("haproxy reloads", lambda: _reload(green)),
+            ("promote", lambda: promote(site, say)),
+            ("promote back, rolled back half way", lambda: _turn_round(site, say)),
+            ("promote back", lambda: promote(site, say)),
+            ("blue pool asked as well", lambda: check_blue(site, blue)),
+        ):
+            load.take()
+            started = time.monotonic()
+            act()
+            time.sleep(1)
+            yield row(name, load.take(), time.monotonic() - started)
+
+
+def promote(site, say):
+    """Blue and green change places; returns when they have."""
+    _finish(site.promote("start", "--reason", "release"), say)
 
 
 def _reload(balancer):
@@ -265,22 +280,24 @@ def _reload(balancer):
 
 
 def _finish(promotion, say):
-    for line in promotion.stdout:
-        say(f"  {line.rstrip()}")
-    if promotion.wait():
+    with promotion:
+        for line in promotion.stdout:
+            say(f"  {line.rstrip()}")
+    if promotion.returncode:
         raise RuntimeError("the promotion did not end well; see above")
 
 
 def _turn_round(site, say):
-    first = site.promote("start", "--reason", "back", "--no-wait")
+    with site.promote("start", "--reason", "back", "--no-wait") as started:
+        started.communicate()
     wait_until(
         lambda: list(site.states().values()).count("green up") > 2, 120
     )  # the first blue node has turned
     _finish(site.promote("rollback", "--reason", "half way"), say)
-    first.communicate()
 
 
-def _check_blue(site, blue):
+def check_blue(site, blue):
+    """The blue pool is answered by blue nodes only."""
     for _ in range(20):
         _, served_by, _ = ask("127.0.0.1", blue.port, "GET", "/healthcheck", {"Connection": "close"})
         if not site.states()[served_by].startswith("blue"):

@@ -30,7 +30,7 @@ class HAProxy(Server):
         return f"http://127.0.0.1:{self.port}"
 
     def reload(self) -> None:
-        """A new process takes over, as ``systemctl reload haproxy`` does; the old one finishes its requests."""
+        """A new process takes over, as on ``systemctl reload haproxy``; the old one ends its requests."""
         state = self._ask("show servers state")
         (self.folder / "server-state").write_text(state)
         self._processes[0].send_signal(signal.SIGUSR2)
