@@ -30,6 +30,11 @@ class Container(models.Model):
         indexes = (
             models.Index(fields=["project", "deleted_at", "created_at", "id"], name="container_of_project"),
         )
+        permissions = (
+            ("restore_container", "Can restore deleted containers"),
+            ("purge_container", "Can purge deleted containers"),
+            ("export_container", "Can export what is known about containers"),
+        )
 
     def __str__(self) -> str:
         return str(self.name or self.id)

@@ -39,6 +39,11 @@ class Secret(models.Model):
         indexes = (
             models.Index(fields=["project", "deleted_at", "created_at", "id"], name="secret_of_project"),
         )
+        permissions = (
+            ("restore_secret", "Can restore deleted secrets"),
+            ("purge_secret", "Can purge deleted secrets"),
+            ("export_secret", "Can export what is known about secrets"),
+        )
 
     def __str__(self) -> str:
         return self.name or self.id
