@@ -75,7 +75,7 @@ class Act(ABC):
         A name that is hard to type gives way to the row's id.
         """
         if len(rows) != 1:
-            return f"{self.name} {len(rows)}"
+            return f"{self.label.lower()} {len(rows)}"
         name = " ".join(str(rows[0]).split())
         is_typeable = name.isascii() and name.isprintable() and 1 <= len(name) <= TYPEABLE_CHARS
         return name if is_typeable else str(rows[0].pk)

@@ -35,7 +35,7 @@ class ReasonForm(forms.Form):
         self._phrase = phrase
         if phrase:
             self.fields["typed"] = forms.CharField(
-                label=f"Type {phrase} to confirm", widget=forms.TextInput(attrs=UNDER_THE_KEYBOARD)
+                label=f"Type “{phrase}” to confirm", widget=forms.TextInput(attrs=UNDER_THE_KEYBOARD)
             )
         if wants_password:
             self.fields["password"] = forms.CharField(
@@ -50,7 +50,7 @@ class ReasonForm(forms.Form):
         """Refuse anything but the phrase."""
         typed: str = self.cleaned_data["typed"]
         if typed != self._phrase:
-            raise ValidationError(f"This is not the same as {self._phrase}.")
+            raise ValidationError(f"This is not the same as “{self._phrase}”.")
         return typed
 
     def clean_password(self) -> str:

@@ -8,6 +8,7 @@ from typing import Any, Protocol
 from django.conf import settings
 from django.db.models import Q
 from django.utils import timezone
+from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
 from keepsite import audit
@@ -53,7 +54,9 @@ DELETED_WORDS = {
 
 def deleted_pill(*, is_recoverable: bool) -> SafeString:
     """The state of a deleted row."""
-    return pill("Deleted, recoverable", Tone.WAITING) if is_recoverable else pill("Deleted", Tone.QUIET)
+    if not is_recoverable:
+        return pill("Deleted", Tone.QUIET)
+    return format_html('{} <span class="note">recoverable</span>', pill("Deleted", Tone.WAITING))
 
 
 def deleted_notice(row: Any, *, noun: str, is_recoverable: bool) -> Notice:  # Any: a deleted row
@@ -187,7 +190,7 @@ class _Purging(Act):
         purging: Purging = self._purging(rows, "")
         own = (Fact(label=noun.capitalize(), value=text(count)) for noun, count in purging.left().items())
         along = (
-            Fact(label=_capital(noun), value=text(count), note="They go with them.")
+            Fact(label=_capital(noun), value=text(count), note="Goes along.")
             for noun, count in purging.going_along().items()
             if count
         )

@@ -28,7 +28,8 @@ class Bar:
     @property
     def words(self) -> str:
         """The same for those who do not see the bar."""
-        return f"{intcomma(self.used)} of {'any number' if self.limit is None else intcomma(self.limit)}"
+        used = intcomma(self.used)
+        return f"{used}, no limit" if self.limit is None else f"{used} of {intcomma(self.limit)}"
 
     @property
     def is_full(self) -> bool:

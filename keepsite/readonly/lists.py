@@ -14,7 +14,7 @@ from keepsite.readonly.cells import text
 if TYPE_CHECKING:
     from keepsite.readonly.model_admin import ReadOnlyAdmin
 
-FIRST_CHOICES = 4
+FIRST_CHOICES = 3
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

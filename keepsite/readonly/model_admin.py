@@ -1,7 +1,7 @@
+import re
 from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Any, ClassVar
-from urllib.parse import urlsplit
 
 from django.contrib import admin
 from django.contrib.admin.utils import quote, unquote
@@ -16,6 +16,7 @@ from django.utils import timezone
 from keepsite.readonly.details import Detail
 from keepsite.readonly.lists import EmptyState, ListPage
 
+_REF = re.compile(r"https?://.*/(?P<id>[^/?#]+)/?")  # whatever its host: a deployment has several names
 View = Callable[..., HttpResponseBase]
 
 
@@ -68,8 +69,11 @@ class ReadOnlyAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # generic for 
         self, request: HttpRequest, queryset: QuerySet[Any], search_term: str
     ) -> tuple[QuerySet[Any], bool]:  # Any: each admin's own model
         """Rows that match; of a pasted ref the id at its end counts."""
-        if urlsplit(search_term).scheme in {"http", "https"}:
-            search_term = urlsplit(search_term).path.rstrip("/").rpartition("/")[2]
+        if search_term.startswith(("https://", "http://")):
+            named = _REF.fullmatch(search_term)
+            if named is None:
+                return queryset.none(), False
+            search_term = named["id"]
         return super().get_search_results(request, queryset, search_term)
 
     def lookup_allowed(self, lookup: str, value: str, request: HttpRequest) -> bool:  # noqa: ARG002  # Django's

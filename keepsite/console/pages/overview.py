@@ -43,6 +43,7 @@ CARDS: tuple[tuple[type[Model], str], ...] = (
     (ProjectKEK, "all"),
     (APIKey, "valid"),
 )
+SUMS = frozenset({"deleted"})  # states that others on the card add up to
 NOTABLE = frozenset({"failed", "expiring", "broken", "suspended"})  # states that somebody should look at
 FAILURE_HEADINGS = tuple(
     Heading(label=label) for label in ("Order", "Project", "Asks for", "Failed (UTC)", "Why")
@@ -248,7 +249,7 @@ def _card(site: Pages, numbers: Numbers, model: type[Model], headline: str) -> C
             is_notable=state in NOTABLE and counts[state] > 0,
         )
 
-    parts = tuple(figure(state) for state in admin.state_words if state != headline)
+    parts = tuple(figure(state) for state in admin.state_words if state not in {headline, *SUMS})
     return Card(title=admin.title_plural, total=figure(headline), parts=parts)
 
 

@@ -4,7 +4,6 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
-from urllib.parse import urlsplit
 
 from django.contrib.admin import AdminSite
 from django.db.models import Model
@@ -24,7 +23,7 @@ COLLECTIONS: dict[str, type[Model]] = {
     "orders": Order,
     "transport_keys": TransportKey,
 }
-_ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+_REF = re.compile(r"https?://.*/v1/(?P<collection>\w+)/(?P<id>[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12})/?")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,12 +56,9 @@ class SearchPage:
 
 def object_of_ref(wanted: str) -> tuple[type[Model], str] | None:
     """The kind and id that a full ref names; its host may be any, since a deployment has several names."""
-    parts = urlsplit(wanted)
-    if parts.scheme not in {"http", "https"}:
-        return None
-    *_, collection, object_id = ["", "", *parts.path.rstrip("/").split("/")]
-    model = COLLECTIONS.get(collection)
-    return (model, object_id) if model and _ID.fullmatch(object_id) else None
+    named = _REF.fullmatch(wanted)
+    model = COLLECTIONS.get(named["collection"]) if named else None
+    return (model, named["id"]) if named and model else None
 
 
 def search(site: AdminSite, request: HttpRequest, models: Iterable[type[Model]], wanted: str) -> SearchPage:
@@ -82,7 +78,7 @@ def _kind(admin: ReadOnlyAdmin, request: HttpRequest, wanted: str) -> Kind:
     found, has_repeats = admin.get_search_results(request, admin.get_queryset(request), wanted)
     if has_repeats:
         found = found.distinct()
-    rows = list(found.order_by(*admin.ordering)[: SHOWN + 1])
+    rows = list(found.order_by(*(admin.ordering or ()))[: SHOWN + 1])
     return Kind(
         title=admin.title_plural,
         hits=tuple(

@@ -1,4 +1,5 @@
-// <input type="checkbox" data-tick-all hidden> ticks and unticks every <input data-tick> of its form.
+// <label hidden data-tick-all-label><input type="checkbox" data-tick-all></label> ticks and unticks
+// every <input data-tick> of its form.
 
 for (const all of document.querySelectorAll("[data-tick-all]")) {
   const rows = [...all.form.querySelectorAll("[data-tick]")];
@@ -9,6 +10,6 @@ for (const all of document.querySelectorAll("[data-tick-all]")) {
   };
   all.addEventListener("change", () => rows.forEach((row) => { row.checked = all.checked; }));
   rows.forEach((row) => row.addEventListener("change", follow));
-  all.hidden = false;
+  all.closest("[data-tick-all-label]").hidden = false;
   follow();
 }
