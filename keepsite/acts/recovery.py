@@ -142,9 +142,7 @@ class RestoreRows(Act):
 
     def lead(self, rows: Rows) -> str:  # noqa: ARG002  # the same for all
         """What comes back."""
-        return (
-            "Clients see it again at once, with all that its deletion took away. No quota stands in the way."
-        )
+        return "Clients see again at once what is restored, with all that went with it. Quotas do not matter."
 
     def table(self, rows: Rows) -> Table:
         """Which."""
@@ -181,8 +179,8 @@ class _Purging(Act):
     def lead(self, rows: Rows) -> str:  # noqa: ARG002  # the same for all
         """What that means."""
         return (
-            "It is deleted for good, payloads included: nobody can bring it back, short of a backup of the"
-            " database and the token together."
+            "What is purged is deleted for good, payloads included: nobody can bring it back, short of a"
+            " backup of the database."
         )
 
     def facts(self, rows: Rows) -> tuple[Fact, ...]:

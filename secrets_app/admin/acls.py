@@ -7,6 +7,7 @@ from django.db.models import Q, QuerySet
 from django.http import HttpRequest
 from django.utils.safestring import SafeString
 
+from keepsite.projects.models import Project
 from keepsite.readonly import (
     CreatedFilter,
     Detail,
@@ -91,7 +92,10 @@ class ACLAdmin(ReadOnlyAdmin):
                     title="What it is about",
                     facts=(
                         Fact(label=self.kind(row), value=link(detail_url(type(about), about.pk), about)),
-                        Fact(label="Project", value=str(about.project)),
+                        Fact(
+                            label="Project",
+                            value=link(detail_url(Project, about.project_id), about.project),
+                        ),
                         Fact(label="Creator", value=code(about.creator_id)),
                         Fact(label="Made", value=relative(row.created_at, now=now)),
                         Fact(label="Updated", value=relative(row.updated_at, now=now)),
