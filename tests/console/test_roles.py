@@ -12,6 +12,7 @@ from keepsite.readonly import list_url
 from orders_app.models import Order
 from secrets_app.models import Container, Secret
 from tests.console.pages import act_url, declared_acts, models, rows
+from tests.console.plausible import fill
 
 # Who may do what: written out, so that a changed table shows in review.
 MAY_ACT = {
@@ -35,6 +36,12 @@ MAY_EXPORT = {OPERATOR, AUDITOR}
 EXPORTED = (APIKey, Container, Order, Secret)
 NOBODY = None
 EVERYBODY = [*ROLES, NOBODY]
+
+
+@pytest.fixture
+def store(mkek):
+    """Rows of every kind and state, few of each: every role looks at all of them."""
+    fill(projects=12, secrets=40, orders=24)
 
 
 def page_of(model, act):
