@@ -55,6 +55,11 @@ class Order(models.Model):
             models.Index(fields=["project", "deleted_at", "created_at", "id"], name="order_of_project"),
             models.Index(fields=["status", "not_before"], name="order_outbox"),
         )
+        permissions = (
+            ("restore_order", "Can restore deleted orders"),
+            ("purge_order", "Can purge deleted orders"),
+            ("export_order", "Can export what is known about orders"),
+        )
 
     def __str__(self) -> str:
         return f"{self.type} order {self.id}"

@@ -15,7 +15,7 @@ from keepsite.api.context import ApiContext, attach
 from keepsite.api.exceptions import database_away, error_response
 from keepsite.api.refs import base_href
 from keepsite.errors import KeepsiteError, NotAuthenticated
-from keepsite.identity.authentication import authenticate, challenge
+from keepsite.identity.authentication import authenticate, challenge, refuse_suspended
 from keepsite.identity.paths import needs_identity, normalised
 
 log = structlog.get_logger(__name__)
@@ -65,6 +65,7 @@ class ApiMiddleware:
                 structlog.contextvars.bind_contextvars(
                     project_id=principal.project_id, user_id=principal.user_id
                 )
+                refuse_suspended(principal)
                 limits.charge(principal, method=request.method or "", path=request.path_info)
             context.microversion = microversions.negotiate(request.headers.get(microversions.HEADER))
         except NotAuthenticated as error:

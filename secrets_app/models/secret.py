@@ -49,6 +49,11 @@ class Secret(models.Model):
                 fields=["project", "deleted_at", "expires_at", "created_at", "id"], name="secret_by_expiry"
             ),
         )
+        permissions = (
+            ("restore_secret", "Can restore deleted secrets"),
+            ("purge_secret", "Can purge deleted secrets"),
+            ("export_secret", "Can export what is known about secrets"),
+        )
 
     def __str__(self) -> str:
         return str(self.name or self.id)
