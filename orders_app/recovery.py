@@ -10,8 +10,8 @@ from django.utils import timezone
 
 from keepsite import audit, writes
 from keepsite.errors import Conflict, InvalidInput, NotFound
-from orders_app.models import Order, OrderPassphrase
 from keepsite.projects.services import count_anew
+from orders_app.models import Order, OrderPassphrase
 from secrets_app.services import Purgeable, Purging, deleted_rows
 from secrets_app.services.purging import Hanging
 
