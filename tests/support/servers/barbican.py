@@ -136,5 +136,9 @@ token_labels = {token.label}
 mkek_label = {HSM_KEYS["gen_mkek"]}
 hmac_label = {HSM_KEYS["gen_hmac"]}
 encryption_mechanism = CKM_AES_GCM
+key_wrap_mechanism = CKM_AES_KEY_WRAP_PAD
+key_wrap_generate_iv = false
+hmac_key_type = CKK_GENERIC_SECRET
+hmac_keygen_mechanism = CKM_GENERIC_SECRET_KEY_GEN
 os_locking_ok = true
 """

@@ -21,6 +21,11 @@ from tests.support.servers.server import Server
 ENVIRONMENT = Environment("keystone")
 PASSWORD = "known to every test"
 DOMAIN = "default"
+SCOPES = {
+    "system": ("/system", ""),
+    "domain": (f"/domains/{DOMAIN}", ""),
+    "everywhere": (f"/OS-INHERIT/domains/{DOMAIN}", "/inherited_to_projects"),
+}
 EXPIRED_WINDOW_S = 3600  # a service token revives expired tokens for so long
 
 
@@ -102,13 +107,15 @@ class Keystone(Server):
         return known[0]["id"] if known else self._make("role", name=name)
 
     def make_user(self, name, **roles_by_project) -> str:
-        """A user with roles: ``make_user("ann", red=["member"])``; ``system`` and ``domain`` are scopes."""
+        """A user with roles: ``make_user("ann", red=["member"])``.
+
+        ``system``, ``domain`` and ``everywhere`` (in every project, made already or not) are scopes.
+        """
         user = self._make("user", name=name, password=PASSWORD, domain_id=DOMAIN)
         for scope, roles in roles_by_project.items():
-            target = {"system": "/system", "domain": f"/domains/{DOMAIN}"}.get(scope)
-            target = target or f"/projects/{self._project(scope)}"
+            target, ending = SCOPES.get(scope) or (f"/projects/{self._project(scope)}", "")
             for role in roles:
-                self._admin.put(f"{target}/users/{user}/roles/{self.make_role(role)}")
+                self._admin.put(f"{target}/users/{user}/roles/{self.make_role(role)}{ending}")
         return user
 
     def publish(self, service_type, **url_by_interface) -> None:
