@@ -12,10 +12,10 @@ PIP_COMPILE := $(BIN)/pip-compile --quiet --generate-hashes --no-emit-index-url 
 	--no-emit-trusted-host --no-header --strip-extras --allow-unsafe --no-annotate
 
 .DEFAULT_GOAL := help
-.PHONY: help run test lint bench screenshots lock clean-state
+.PHONY: help run test lint bench compare-barbican screenshots lock clean-state
 
 help: ## List these commands
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s  %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-17s  %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 run: ## Run Keepsite on this machine: API, worker and relay on 127.0.0.1:9311; Ctrl-C stops them
 	@deploy/embedded/packages.sh run
@@ -44,6 +44,11 @@ bench: ## How fast it is, as ratios; ONLY=requests or ONLY=lists runs one part
 	@deploy/embedded/venv.sh constraints-dev.txt
 	@$(BIN)/python -m bench.run $(if $(ONLY),--only $(ONLY))
 
+compare-barbican: ## The same requests to Barbican and to Keepsite: what differs, and how fast each is
+	@deploy/embedded/packages.sh test
+	@deploy/embedded/venv.sh constraints-dev.txt
+	@$(BIN)/python -m tests.compare.run $(FLAGS)
+
 screenshots: ## Pictures of the console, light and dark, in .screens
 	@deploy/embedded/packages.sh test
 	@deploy/embedded/venv.sh constraints-dev.txt
@@ -56,6 +61,7 @@ lock: ## Write both constraints files anew from pyproject.toml; FLAGS=--upgrade 
 	$(PIP_COMPILE) $(FLAGS) --extra client --extra test --extra lint --constraint constraints.txt \
 		--output-file constraints-dev.txt pyproject.toml
 	$(PIP_COMPILE) $(FLAGS) --output-file tests/support/keystone-constraints.txt tests/support/keystone.in
+	$(PIP_COMPILE) $(FLAGS) --output-file tests/support/barbican-constraints.txt tests/support/barbican.in
 
 clean-state: ## Delete what `make run` keeps (asks first)
 	@$(or $(PYTHON),/usr/bin/python3) deploy/embedded/clean_state.py

@@ -80,10 +80,16 @@ def _limits(body: dict[str, Any]) -> dict[str, int]:  # Any: JSON values
         raise _refused("exactly project_quotas, an object, is expected")
     if limits.keys() - {*quotas.RESOURCES}:
         raise _refused(f"known resources are {', '.join(quotas.RESOURCES)}")
-    for resource, limit in limits.items():
-        if isinstance(limit, bool) or not isinstance(limit, int) or abs(limit) > LIMIT_MAX:
-            raise _refused(f"{resource} must be an integer; -1 is unlimited")
-    return limits
+    return {resource: _limit(resource, limit) for resource, limit in limits.items()}
+
+
+def _limit(resource: str, limit: object) -> int:
+    """A JSON number without a fraction, as everywhere in the contract: 5.0 is one, true is none."""
+    if isinstance(limit, bool) or not isinstance(limit, int | float) or limit != limit // 1:
+        raise _refused(f"{resource} must be an integer; -1 is unlimited")
+    if abs(limit) > LIMIT_MAX:
+        raise _refused(f"{resource} must be at most {LIMIT_MAX}; -1 is unlimited")
+    return int(limit)
 
 
 def _refused(reason: str) -> InvalidInput:

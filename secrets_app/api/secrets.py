@@ -24,7 +24,13 @@ from keepsite.ids import is_id
 from secrets_app import services
 from secrets_app.api.content import answer_type, payload_from_body, payload_type, raw_content_type
 from secrets_app.api.filters import UNCHANGING, filtered
-from secrets_app.api.serializers.secrets import NewSecretSerializer, consumers_of, show_secret, show_secrets
+from secrets_app.api.serializers.secrets import (
+    NO_TRANSPORT_KEYS,
+    NewSecretSerializer,
+    consumers_of,
+    show_secret,
+    show_secrets,
+)
 from secrets_app.choices import ContentType
 from secrets_app.lookups import LIVE_SECRET, LIVE_SECRET_WITH_PAYLOAD
 from secrets_app.models import Secret
@@ -130,14 +136,14 @@ class SecretViewSet(UnderSecret):
         services.require_payload_wanted(self.secret, length_bytes=len(body))
         payload = payload_from_body(body, content_type, request.headers.get("Content-Encoding"))
         if request.query_params.get("transport_key_id"):
-            raise InvalidInput("transport_key_id names no transport key: this service has none.")
+            raise InvalidInput(NO_TRANSPORT_KEYS.format("transport_key_id"))
         services.store_payload(self.secret, payload, actor=self.principal)
         return HttpResponse(status=HTTPStatus.NO_CONTENT)
 
     def destroy(self, request: Request, secret_id: str) -> HttpResponse:  # noqa: ARG002  # the route's
         """Delete the secret and all that hangs on it."""
         spares = self.microversion >= CONSUMERS_GUARD and not is_true(
-            request.query_params.get("force", ""), name="force"
+            request.query_params.get("force", "no"), name="force"
         )
         services.delete_secret(self.secret, actor=self.principal, spare_consumed=spares)
         return HttpResponse(status=HTTPStatus.NO_CONTENT)
@@ -150,6 +156,8 @@ class SecretViewSet(UnderSecret):
         accept = request.headers.get("Accept", "")
         if payload_type(accept) is None:
             raise NotAcceptable
+        if "trans_wrapped_session_key" in request.query_params:
+            raise InvalidInput(NO_TRANSPORT_KEYS.format("trans_wrapped_session_key"))
         plaintext = services.read_payload(self.secret, actor=self.principal)
         content_type = answer_type(accept, ContentType(str(self.secret.content_type)), plaintext)
         return HttpResponse(

@@ -54,6 +54,7 @@ class TestProjectQuotas:
             {"project_quotas": {"secrets": True}},
             {"project_quotas": {"secrets": 1.5}},
             {"project_quotas": {"secrets": 2**40}},
+            {"project_quotas": {"secrets": 2.0**40}},
             {"project_quotas": {"unknown": 1}},
             {"project_quotas": {}, "other": 1},
         ],
@@ -61,6 +62,11 @@ class TestProjectQuotas:
     )
     def test_bad_bodies_are_refused(self, admin, body):
         assert admin.call("PUT", "/v1/project-quotas/p1", body).status_code == 400
+
+    def test_a_number_without_a_fraction_is_an_integer(self, admin):
+        limit(admin, secrets=3.0)
+
+        assert admin.get("/v1/project-quotas/p1").json()["project_quotas"]["secrets"] == 3
 
     def test_members_may_not(self, api):
         assert api.get("/v1/project-quotas").status_code == 403

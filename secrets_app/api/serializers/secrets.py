@@ -13,6 +13,7 @@ from secrets_app.limits import check_payload_size
 from secrets_app.models import Secret, SecretConsumer
 from secrets_app.services import Description, NewPayload
 
+NO_TRANSPORT_KEYS = "{} must be left out: this service has no transport keys."
 BIT_LENGTH_MAX = 32_767  # a signed 16-bit column, as the contract has it
 
 
@@ -50,9 +51,12 @@ class NewSecretSerializer(ContractSerializer):
         """The payload that the validated ``values`` carry, or None.
 
         Raises:
-            InvalidInput: payload and content type do not come together, or do not fit.
+            InvalidInput: payload and content type do not come together or do not fit; or it is to be
+                wrapped by a transport key.
             TooLarge: the text is longer than KEEPSITE_MAX_PAYLOAD_BYTES.
         """
+        if values.get("transport_key_needed") == "true":
+            raise InvalidInput(NO_TRANSPORT_KEYS.format("transport_key_needed"))
         payload: str | None = values.get("payload")
         if payload is None:
             if "payload_content_type" in values:
@@ -67,7 +71,7 @@ class NewSecretSerializer(ContractSerializer):
             raise InvalidInput("payload_content_type must be given with payload, such as text/plain.")
         check_payload_size(len(payload.encode("utf-8", "replace")))
         if values.get("transport_key_id"):
-            raise InvalidInput("transport_key_id names no transport key: this service has none.")
+            raise InvalidInput(NO_TRANSPORT_KEYS.format("transport_key_id"))
         return payload_from_json(
             payload, content_type_of(content_type), values.get("payload_content_encoding")
         )
