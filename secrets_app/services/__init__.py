@@ -8,6 +8,7 @@ from secrets_app.services.consumers import (
     remove_consumer,
 )
 from secrets_app.services.containers import (
+    PLACES,
     Place,
     add_secret,
     check_is_generic,
@@ -30,6 +31,7 @@ from secrets_app.services.secrets import Description, NewPayload, create_secret,
 
 __all__ = [
     "BATCH_ROWS",
+    "PLACES",
     "ContainerUse",
     "Description",
     "NewPayload",
