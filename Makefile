@@ -12,7 +12,7 @@ PIP_COMPILE := $(BIN)/pip-compile --quiet --generate-hashes --no-emit-index-url 
 	--no-emit-trusted-host --no-header --strip-extras --allow-unsafe --no-annotate
 
 .DEFAULT_GOAL := help
-.PHONY: help run test lint bench compare-barbican screenshots lock clean-state
+.PHONY: help run test lint bench compare-barbican schemathesis screenshots lock clean-state
 
 help: ## List these commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-17s  %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -48,6 +48,11 @@ compare-barbican: ## The same requests to Barbican and to Keepsite: what differs
 	@deploy/embedded/packages.sh test
 	@deploy/embedded/venv.sh constraints-dev.txt
 	@$(BIN)/python -m tests.compare.run $(FLAGS)
+
+schemathesis: ## Attack a Keepsite of its own with what its OpenAPI document says; FLAGS="--max-time 600" for longer
+	@deploy/embedded/packages.sh test
+	@deploy/embedded/venv.sh constraints-dev.txt
+	@$(BIN)/python -m tests.openapi.attack $(FLAGS)
 
 screenshots: ## Pictures of the console, light and dark, in .screens
 	@deploy/embedded/packages.sh test

@@ -9,6 +9,7 @@ from secrets_app.services.consumers import (
 )
 from secrets_app.services.containers import (
     NEEDED_NAMES,
+    PLACES,
     Place,
     add_secret,
     check_is_generic,
@@ -44,6 +45,7 @@ from secrets_app.services.secrets import (
 __all__ = [
     "BATCH_ROWS",
     "NEEDED_NAMES",
+    "PLACES",
     "ContainerUse",
     "Description",
     "NewPayload",

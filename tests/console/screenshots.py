@@ -96,6 +96,7 @@ class Camera:
         self.take("orders-failed-detail")
         self.take("password", "/admin/password_change/")
         self.take("404", "/admin/nothing/")
+        self.take("api-reference", "/docs/")
         self.page.goto(f"{self.url}/admin/")
         menu = self.page.get_by_text("Menu", exact=True)
         if menu.is_visible():
