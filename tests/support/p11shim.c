@@ -4,8 +4,8 @@
  * takes at most 8 word-sized arguments, so one trampoline body serves all of them: on x86-64 and AArch64 Linux
  * handing 8 words to a function that reads fewer is harmless.
  *
- * Read from the environment at the first C_GetFunctionList; a copy of this file under another name is another
- * instance:
+ * Read at the first C_GetFunctionList from a file beside the module, its name and ".settings", of lines NAME=value,
+ * else from the environment; a copy of the module under another name is another instance:
  *   P11SHIM_TARGET  the real module
  *   P11SHIM_STATE   a file, mapped into memory here and in the test: struct state below
  *
@@ -17,7 +17,10 @@
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
+#include <time.h>
 #include <unistd.h>
 
 #define FUNCTIONS 68
