@@ -216,12 +216,15 @@ class Connection:
         """Run one of the two-call verbs on a pooled session, with a pinned entry."""
         session = self.pool.take()
         try:
-            with self._noting_away():
-                result = call(session, entry.handle, *data)
+            if self._is_away:  # found out by another thread while this one waited
+                raise CallFailed(CKR_DEVICE_REMOVED, "a call before")
+            result = call(session, entry.handle, *data)
         except BaseException as error:
             self.pool.retire(session, error)
-            if isinstance(error, CallFailed) and error.kind is Kind.HANDLE:
-                self.handles.lost(entry)
+            if isinstance(error, CallFailed):
+                self._is_away = self._is_away or error.kind is Kind.MEMBER
+                if error.kind is Kind.HANDLE:
+                    self.handles.lost(entry)
             raise
         self.pool.give(session)
         return result
@@ -292,7 +295,9 @@ class Connection:
         return True
 
     def _open_session(self) -> int:
-        return _handle_of(self._native.calls.run("open_session", self._open, rw=self._profile.read_write_sessions))
+        return _handle_of(
+            self._native.calls.run("open_session", self._open, rw=self._profile.read_write_sessions)
+        )
 
     def _open(self, *, rw: bool) -> pkcs11.Session:
         with translating("C_OpenSession"):

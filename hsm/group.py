@@ -101,7 +101,12 @@ class Group:
             return member.serve(work)
         except HSMError as error:
             other = self._instead_of(member, error, deadline)
-        return other.serve(work)
+        try:
+            return other.serve(work)
+        except MemberUnavailable as error:
+            if self._serving(self.members):
+                raise
+            raise self._nobody() from error
 
     def run_once(self, work: Callable[[Connection], T]) -> T:
         """Run a ceremony on one member; nobody repeats it on another."""
@@ -145,9 +150,7 @@ class Group:
         """Members to choose from: UP before SUSPECT, and standbys, of weight 0, only if no other is left."""
         best = min((member.state is State.SUSPECT, not member.config.weight) for member in serving)
         return [
-            member
-            for member in serving
-            if (member.state is State.SUSPECT, not member.config.weight) == best
+            member for member in serving if (member.state is State.SUSPECT, not member.config.weight) == best
         ] or serving  # a state changed meanwhile
 
     def _least_busy(self, members: list[Member]) -> Member:
@@ -179,7 +182,9 @@ class Group:
         if len(self.members) == 1 and self.members[0].error is not None:
             error = self.members[0].error
             return type(error)(*error.args)
-        reasons = "; ".join(f"{member.config.name} {member.state} ({member.error})" for member in self.members)
+        reasons = "; ".join(
+            f"{member.config.name} {member.state} ({member.error})" for member in self.members
+        )
         soonest = min((member.retry_after_s for member in self.members), default=FIRST_PAUSE_S)
         return AllMembersDown(f"no HSM member serves: {reasons}", retry_after_s=max(1, round(soonest)))
 
@@ -194,7 +199,9 @@ class Group:
             except (CanaryMismatch, MKEKNotFound, MemberUnavailable) as error:
                 failures.append((member, error))
         if failures and len(failures) == len(serving):
-            raise next((error for _, error in failures if not isinstance(error, MemberUnavailable)), failures[0][1])
+            raise next(
+                (error for _, error in failures if not isinstance(error, MemberUnavailable)), failures[0][1]
+            )
         for member, error in failures:
             if not isinstance(error, MemberUnavailable):
                 member.quarantine(error)

@@ -278,6 +278,9 @@ class Member:
     def _react(self, connection: Connection, fault: CallFailed, repeated: set[Kind]) -> None:
         kind = fault.kind
         ended = _END_OF_KIND.get(kind)
+        if kind is Kind.LOGIN and kind in repeated:  # or every request would log in again
+            self._trip(connection, fault)
+            raise self._unavailable() from fault
         if ended is not None and kind in repeated:
             raise ended(f"{self.config.name}: {fault}, and it is not repeated again") from fault
         repeated.add(kind)
@@ -302,7 +305,9 @@ class Member:
             refused = MechanismUnsupported if fault.says_mechanism else CallRefused
             raise refused(f"{self.config.name}: {fault}: profile or code is wrong") from fault
         if fault.kind is Kind.CREDENTIALS:
-            self.quarantine(LoginRefused(f"{self.config.name}: the token no longer takes our login ({fault})"))
+            self.quarantine(
+                LoginRefused(f"{self.config.name}: the token no longer takes our login ({fault})")
+            )
         else:
             self._trip(connection, fault)
         raise self._unavailable() from fault
@@ -332,7 +337,7 @@ class Member:
             self._trip(connection, worse)
             raise self._unavailable() from worse
         except (CanaryMismatch, MKEKNotFound) as mismatch:
-            self.quarantine(mismatch)
+            self._trip(connection, fault)  # the probe looks again, and quarantines if it is so
             raise self._unavailable() from mismatch
         raise IntegrityFailed(f"{self.config.name}: stored data does not open ({fault})") from fault
 

@@ -164,7 +164,9 @@ def _buffer(size_bytes: int) -> tuple[Any, int]:  # Any: an array type per size
     return (_BUFFER_TYPES.get(capacity) or c_char * capacity)(), capacity
 
 
-def _metered(verb: str) -> Callable[[Callable[Concatenate["Native", P], T]], Callable[Concatenate["Native", P], T]]:
+def _metered(
+    verb: str,
+) -> Callable[[Callable[Concatenate["Native", P], T]], Callable[Concatenate["Native", P], T]]:
     """Time a method and count it among the calls of the member that makes it."""
 
     def decorate(method: Callable[Concatenate["Native", P], T]) -> Callable[Concatenate["Native", P], T]:

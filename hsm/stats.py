@@ -81,7 +81,10 @@ class _Verb:
     def shown(self) -> VerbStats:
         ordered = sorted(self.recent)
         return VerbStats(
-            calls=self.calls, failed=self.failed, p50_s=_percentile(ordered, 50), p99_s=_percentile(ordered, 99)
+            calls=self.calls,
+            failed=self.failed,
+            p50_s=_percentile(ordered, 50),
+            p99_s=_percentile(ordered, 99),
         )
 
 
