@@ -35,7 +35,7 @@ AAD = b"whose it is"
 
 @dataclass(frozen=True)
 class Row:
-    """What callers saw during one fault.  ``refused`` are told at once that no member is up; ``failed`` are not."""
+    """What callers saw during one fault; ``refused`` ones were told at once that no member is up."""
 
     fault: str
     requests: int
@@ -108,7 +108,7 @@ class Load:
 class Campaign:
     """Two appliances, an HSM group before them, load on it, and faults one after the other."""
 
-    def __init__(self, folder, *, phase_s=2.0, cache_max_keys=2000, say=lambda text: None):
+    def __init__(self, folder, *, phase_s=2.0, cache_max_keys=2000, say=str):
         self.folder, self.phase_s, self.say = Path(folder), phase_s, say
         self.cache_max_keys = cache_max_keys
         self.folder.mkdir(parents=True, exist_ok=True)
@@ -141,10 +141,8 @@ class Campaign:
         return appliance
 
     def close(self):
-        self.hsm._group._closing.set()
         for appliance in self.appliances.values():
-            with contextlib.suppress(AttributeError):  # it is not running
-                appliance.go_on()
+            appliance.go_on()
         with contextlib.suppress(MemberUnavailable):
             self.hsm.close()
         for appliance in self.appliances.values():
@@ -182,7 +180,7 @@ class Campaign:
         self._phase("both are started again", start, until=lambda: self.is_up("a") and self.is_up("b"))
 
     def tamper(self):
-        """Read altered ciphertexts, wrapped keys and AADs beside the load: an integrity fault, and no more."""
+        """Read altered ciphertexts, wrapped keys and AADs beside the load: integrity faults, no more."""
         trips, unwraps = self._tally("trips"), self._unwraps()
         refused, done, deadline = 0, 0, time.monotonic() + self.phase_s
 
@@ -208,8 +206,14 @@ class Campaign:
     def _tampered(self, number):
         key, sealed = self.keys[number % PROJECTS], self.load.sealed[number % PROJECTS]
         flipped = bytes([sealed.ciphertext[0] ^ 1]) + sealed.ciphertext[1:]
-        broken = replace(key, key_id=f"tampered-{number}", wrapped=bytes([key.wrapped[0] ^ 1]) + key.wrapped[1:])
-        return (key, replace(sealed, ciphertext=flipped), AAD), (broken, sealed, AAD), (key, sealed, b"another's")
+        broken = replace(
+            key, key_id=f"tampered-{number}", wrapped=bytes([key.wrapped[0] ^ 1]) + key.wrapped[1:]
+        )
+        return (
+            (key, replace(sealed, ciphertext=flipped), AAD),
+            (broken, sealed, AAD),
+            (key, sealed, b"another's"),
+        )
 
     # Measuring.
 
@@ -244,7 +248,9 @@ class Campaign:
                 failed=sum(outcome in {"failed", "wrong"} for outcome in what),
                 refused=what.count("refused"),
                 worst_ms=max((seconds for _, seconds, _ in outcomes), default=0) * 1000,
-                worst_refusal_ms=max((seconds for _, seconds, what in outcomes if what == "refused"), default=0)
+                worst_refusal_ms=max(
+                    (seconds for _, seconds, what in outcomes if what == "refused"), default=0
+                )
                 * 1000,
                 recovered_s=recovered_s,
             )

@@ -128,8 +128,8 @@ class HSM:
         """Return how each member stands, without asking the token."""
         return self._group.status()
 
-    def listen(self, listener: Listener) -> None:
-        """Have ``listener`` told each member's status and ended calls, once a second, from a thread of ours."""
+    def listen(self, listener: Listener | None) -> None:
+        """Tell ``listener`` each member's status and ended calls once a second, from a thread of ours."""
         self._group.listener = listener
 
     def tell(self) -> None:

@@ -10,6 +10,7 @@ from typing import Any, NoReturn
 
 from hsm.errors import ConfigInvalid
 
+KEEPERS = 4  # sessions per process and member that may unwrap at the same time
 _SCRYPT_COST = 2**14  # RFC 7914 N; a PIN is short, so its hash must be slow
 _SALT_BYTES = 16
 

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 
 import pkcs11
 
-from hsm.config import HSMConfig, MemberConfig
+from hsm.config import KEEPERS, HSMConfig, MemberConfig
 from hsm.errors import CanaryMismatch, IntegrityFailed, MechanismUnsupported, MKEKNotFound, PoolExhausted
 from hsm.faults import CKR_DEVICE_REMOVED, CKR_GENERAL_ERROR, STATE_LOST, CallFailed, Kind, translating
 from hsm.handles import Entry, HandleCache
@@ -20,8 +20,6 @@ from hsm.pool import SessionPool
 from hsm.stats import Calls, Tally
 
 logger = logging.getLogger(__name__)
-
-KEEPERS = 4  # sessions that may unwrap at the same time
 
 
 class Connection:
@@ -216,8 +214,7 @@ class Connection:
         """Run one of the two-call verbs on a pooled session, with a pinned entry."""
         session = self.pool.take()
         try:
-            if self._is_away:  # found out by another thread while this one waited
-                raise CallFailed(CKR_DEVICE_REMOVED, "a call before")
+            self._refuse_if_away()
             result = call(session, entry.handle, *data)
         except BaseException as error:
             self.pool.retire(session, error)
@@ -261,11 +258,15 @@ class Connection:
                 "restore or clone it there"
             ) from error
 
-    @contextmanager
-    def _noting_away(self) -> Iterator[None]:
-        """Fail at once if another thread found the token away while this one waited, and tell the others."""
+    def _refuse_if_away(self) -> None:
+        """Fail at once if another thread found the token away while this one waited."""
         if self._is_away:
             raise CallFailed(CKR_DEVICE_REMOVED, "a call before")
+
+    @contextmanager
+    def _noting_away(self) -> Iterator[None]:
+        """Fail at once if the token is away, and let others do so once this one finds it away."""
+        self._refuse_if_away()
         try:
             yield
         except CallFailed as failed:

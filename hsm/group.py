@@ -62,7 +62,7 @@ class Group:
         threading.Thread(target=self._watch, name="hsm-watch", daemon=True).start()
 
     def wait_until_started(self, wait_s: float, *, all_of_them: bool) -> None:
-        """Return once every member has succeeded or failed, or one serves unless ``all_of_them``, or in time."""
+        """Return once all have succeeded or failed, or one serves unless ``all_of_them``, or in time."""
         with self._settled:
             self._settled.wait_for(
                 lambda: not self._starting or (not all_of_them and self._serving(self.members)), wait_s
@@ -103,10 +103,10 @@ class Group:
             other = self._instead_of(member, error, deadline)
         try:
             return other.serve(work)
-        except MemberUnavailable as error:
+        except MemberUnavailable as away:
             if self._serving(self.members):
                 raise
-            raise self._nobody() from error
+            raise self._nobody() from away
 
     def run_once(self, work: Callable[[Connection], T]) -> T:
         """Run a ceremony on one member; nobody repeats it on another."""
@@ -202,9 +202,9 @@ class Group:
             raise next(
                 (error for _, error in failures if not isinstance(error, MemberUnavailable)), failures[0][1]
             )
-        for member, error in failures:
-            if not isinstance(error, MemberUnavailable):
-                member.quarantine(error)
+        for member, failure in failures:
+            if not isinstance(failure, MemberUnavailable):
+                member.quarantine(failure)
 
     # In the background.
 

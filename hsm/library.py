@@ -130,6 +130,11 @@ _loaded: dict[Path, Library] = {}
 _loading = threading.Lock()
 
 
+def loaded_modules() -> tuple[Path, ...]:
+    """Return the modules that this process, or the parent that it was forked from, has loaded."""
+    return tuple(_loaded)
+
+
 def open_library(module: Path) -> Library:
     """Return the process's one ``Library`` of a module, loaded on first use.
 

@@ -30,6 +30,7 @@ from hsm.errors import (
     TokenNotFound,
 )
 from hsm.faults import CallFailed, Kind
+from hsm.footprint import beyond_limits
 from hsm.gate import Gate
 from hsm.keys import WrappedKey
 from hsm.library import Library, open_library
@@ -198,7 +199,7 @@ class Member:
                 self.serve(lambda connection: connection.handles.forget(key_id))
 
     def watch(self) -> None:
-        """Turn SUSPECT while a call hangs or after too many trips, and UP again; called ten times a second."""
+        """Turn SUSPECT while a call hangs or after too many trips, else UP; called ten times a second."""
         now = time.monotonic()
         if not self.state.serves:
             return
@@ -234,14 +235,21 @@ class Member:
             self.gate.shut()
             if not self.gate.wait_until_empty(self._shared.wait_s):
                 raise MemberUnavailable(f"{self.config.name}: calls are still in flight")
-            if self._connection is not None:
-                self._connection.close()
-            if self._library is not None:
-                self._library.detach(self._user)
-            self._connection, self._library = None, None
+            self._log_out()
             self._enter(State.STARTING, None)
         finally:
             self._changing.release()
+
+    def _log_out(self) -> None:
+        connection, library = self._connection, self._library
+        self._connection, self._library = None, None
+        try:
+            if connection is not None:
+                connection.close()
+            if library is not None:
+                library.detach(self._user)
+        except CallFailed as failed:  # a token that is away has forgotten us anyway
+            logger.warning("%s: %s", self.config.name, failed)
 
     def status(self) -> MemberStatus:
         """Return how the member stands, from memory."""
@@ -373,6 +381,9 @@ class Member:
         self._enter(State.SUSPECT if doubt else State.UP, doubt)
         self.gate.open()
         logger.info("%s: %s, token %s", self.config.name, self.state, self.config.wanted)
+        too_much = beyond_limits(self._shared, connection.limits)
+        if too_much:
+            logger.error("%s: %s; fewer processes or a smaller pool fit", self.config.name, too_much)
 
     def _fail_to_connect(self, error: CallFailed | HSMError) -> None:
         if isinstance(error, _FOR_A_HUMAN):

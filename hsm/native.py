@@ -171,7 +171,7 @@ def _metered(
 
     def decorate(method: Callable[Concatenate["Native", P], T]) -> Callable[Concatenate["Native", P], T]:
         @wraps(method)
-        def run(self: "Native", *args: P.args, **kwargs: P.kwargs) -> T:
+        def run(self: "Native", /, *args: P.args, **kwargs: P.kwargs) -> T:
             return self.calls.run(verb, method, self, *args, **kwargs)
 
         return run

@@ -19,7 +19,7 @@ class Probed(Protocol):
 
 
 class Prober:
-    """The one thread of a process that probes members that are down: 0.5 s after, then half as often each time.
+    """The one thread of a process that probes members that are down: after 0.5 s, then ever more seldom.
 
     A probe that hangs in its module keeps its thread; another thread goes on with
     the other members then.

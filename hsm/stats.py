@@ -105,7 +105,7 @@ class Calls:
         self._averaged_at = 0.0
 
     def run(self, verb: str, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-        """Return what ``work`` returns, timed; the thread must not be inside another call."""
+        """Return what ``work`` returns, timed."""
         thread = threading.get_ident()
         self._inside[thread] = began = time.monotonic()
         failure = None
@@ -119,7 +119,7 @@ class Calls:
             raise
         finally:
             ended = time.monotonic()
-            del self._inside[thread]
+            self._inside.pop(thread, None)
             self._ended.append(Call(verb, ended - began, failure))
             _made.count += made
         if verb in _PAYLOAD_VERBS:  # two threads at once may lose one of the two: it is an average

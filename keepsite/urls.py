@@ -4,6 +4,7 @@ from django.views.generic import RedirectView
 
 from keepsite.api import discovery, health
 from keepsite.api.limits.resource import LimitViewSet
+from keepsite.metrics.views import metrics
 
 urlpatterns = [
     path("", discovery.versions),
@@ -12,6 +13,8 @@ urlpatterns = [
     path("v1/", include("secrets_app.api.urls")),
     path("v1/", include("orders_app.api.urls")),
     re_path(r"^healthcheck/?$", health.healthcheck),
+    path("readiness", health.readiness),
+    path("metrics", metrics),
     path("admin", RedirectView.as_view(url="/admin/")),
     path("admin/", admin.site.urls),
 ]

@@ -67,7 +67,7 @@ def mkek(hsm):
 
 
 class Pair:
-    """Members a and b, two tokens that hold the same MKEK: clones, behind two modules or in two slots of one."""
+    """Members a and b: two tokens that hold the same MKEK, behind two modules or in two slots of one."""
 
     def __init__(self, folder, *, topology="two modules", standby=False):
         self.folder, self.standby = folder, standby

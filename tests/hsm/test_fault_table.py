@@ -34,7 +34,6 @@ VERBS = {
     "random": ("C_GenerateRandom",),
     "create": ("C_GenerateKey", "C_WrapKey"),
 }
-READS = {"decrypt", "unwrap"}  # they are given stored bytes, which may be at fault themselves
 
 
 @dataclass(frozen=True)
@@ -46,38 +45,41 @@ class Reaction:
     by_b: bool
 
 
-def served(a="up", *, by_b=False):
-    return Reaction(None, a, by_b)
+SERVED = Reaction(None, "up", by_b=False)
+SERVED_BY_B = Reaction(None, "up", by_b=True)
+DOWN = Reaction(None, "down", by_b=True)
+QUARANTINED = Reaction(None, "quarantined", by_b=True)
 
 
 def refused(error):
     return Reaction(error, "up", by_b=False)
 
 
+# The table itself: once, and for ever.
+REACTIONS = {
+    "data": (refused(IntegrityFailed), refused(IntegrityFailed)),
+    "ambiguous": (SERVED_BY_B, SERVED_BY_B),
+    "handle": (SERVED, SERVED_BY_B),
+    "mkek handle": (SERVED, SERVED_BY_B),
+    "session": (SERVED, SERVED_BY_B),
+    "login": (SERVED, DOWN),
+    "resource": (SERVED, SERVED_BY_B),
+    "member": (DOWN, DOWN),
+    "credentials": (QUARANTINED, QUARANTINED),
+    "refused": (refused(CallRefused), refused(CallRefused)),
+    "mechanism": (refused(MechanismUnsupported), refused(MechanismUnsupported)),
+}
+EXCEPTIONS = {
+    # Reading: the canary decides.  That of a token that answers so for ever does not open either.
+    ("ambiguous", "decrypt"): (refused(IntegrityFailed), DOWN),
+    ("ambiguous", "unwrap"): (refused(IntegrityFailed), DOWN),
+    # The sessions that unwrap own the keys: a new login, whose canary is unwrapped too.
+    ("session", "unwrap"): (SERVED, DOWN),
+}
+
+
 def reaction(group, verb, *, always):
-    """The table itself."""
-    match group:
-        case "data":
-            return refused(IntegrityFailed)
-        case "ambiguous" if verb in READS:
-            # The canary of a token that answers so for ever does not open either: it is the token.
-            return served("down", by_b=True) if always else refused(IntegrityFailed)
-        case "ambiguous":
-            return served(by_b=True)
-        case "login" if always:
-            return served("down", by_b=True)
-        case "session" if always and verb == "unwrap":
-            return served("down", by_b=True)  # its sessions own the keys: a new login, whose canary fails too
-        case "handle" | "mkek handle" | "session" | "login" | "resource":
-            return served(by_b=always)
-        case "member":
-            return served("down", by_b=True)
-        case "credentials":
-            return served("quarantined", by_b=True)
-        case "refused":
-            return refused(CallRefused)
-        case "mechanism":
-            return refused(MechanismUnsupported)
+    return EXCEPTIONS.get((group, verb), REACTIONS[group])[always]
 
 
 @pytest.fixture(autouse=True)
@@ -154,7 +156,7 @@ class TestEveryCode:
 
 class TestTable:
     def test_holds_every_code_that_the_product_knows(self):
-        from hsm.faults import STATE_LOST, _CODES
+        from hsm.faults import _CODES, STATE_LOST
 
         known = {code for codes in _CODES.values() for code in codes} - {STATE_LOST}
 

@@ -239,4 +239,5 @@ class NetworkHSM:
         self._process.send_signal(signal.SIGSTOP)
 
     def go_on(self):
-        self._process.send_signal(signal.SIGCONT)
+        if self._process is not None:
+            self._process.send_signal(signal.SIGCONT)
