@@ -12,7 +12,7 @@ PIP_COMPILE := $(BIN)/pip-compile --quiet --generate-hashes --no-emit-index-url 
 	--no-emit-trusted-host --no-header --strip-extras --allow-unsafe --no-annotate
 
 .DEFAULT_GOAL := help
-.PHONY: help run test lint bench chaos-hsm screenshots lock clean-state
+.PHONY: help run test lint bench chaos-hsm fuzz-hsm screenshots lock clean-state
 
 help: ## List these commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s  %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -39,15 +39,21 @@ lint: ## Style, types, direction of imports, templates, missing migrations
 	$(BIN)/djlint templates --lint
 	$(WITH_DEV_ENV) $(BIN)/python manage.py makemigrations --check --dry-run --skip-checks
 
-bench: ## How fast it is, as ratios
+bench: ## How fast it is, as ratios; and how close to what the HSM's latency allows
 	@deploy/embedded/packages.sh run
 	@deploy/embedded/venv.sh constraints-dev.txt
 	@$(BIN)/python -m bench.run
+	@$(BIN)/python -m bench.hsm_latency
 
 chaos-hsm: ## Kill, hang and bring back two HSM appliances under load, and show what callers saw
 	@deploy/embedded/packages.sh run
 	@deploy/embedded/venv.sh constraints-dev.txt
 	@$(BIN)/python -m bench.chaos_hsm
+
+fuzz-hsm: ## 100,000 calls of the C-facing module with faults and lies, and its memory over a million more
+	@deploy/embedded/packages.sh run
+	@deploy/embedded/venv.sh constraints-dev.txt
+	@$(BIN)/python -m bench.fuzz_native
 
 screenshots: ## Pictures of the console, light and dark, in .screens
 	@deploy/embedded/packages.sh test

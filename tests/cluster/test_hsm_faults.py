@@ -1,4 +1,4 @@
-"""The product's processes while HSM calls hang, members die, or a parent has loaded what only children may."""
+"""The product's processes while HSM calls hang, members die, or a parent has loaded the module."""
 
 import subprocess
 import sys

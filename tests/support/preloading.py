@@ -4,8 +4,8 @@ import os
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "keepsite.settings")
 
-from hsm.provider import hsm  # noqa: E402
-from keepsite.wsgi import application  # noqa: E402
+from hsm.provider import hsm
+from keepsite.wsgi import application
 
 hsm().random(1)
 
