@@ -46,6 +46,7 @@ struct state {
     uint64_t held;              /* calls waiting now */
     uint64_t random_answers;    /* n > 0: every n-th call, by a generator of our own, is answered `answer` */
     uint64_t lies;              /* n > 0: every n-th call that succeeds tells a wrong length or handle */
+    uint64_t spent_ns;          /* what delayed calls took in all: timers are never exact */
     uint64_t calls[FUNCTIONS];  /* calls per function */
 };
 
@@ -164,8 +165,13 @@ static word pass(int index, word *v) {
         if (!answer && state->lies && applies(index))
             lie(index, v);
     }
-    if (delay_us)
+    if (delay_us) {
+        struct timespec ended;
         wait_until(began, delay_us);
+        clock_gettime(CLOCK_MONOTONIC, &ended);
+        uint64_t spent_ns = (ended.tv_sec - began.tv_sec) * 1000000000L + ended.tv_nsec - began.tv_nsec;
+        __atomic_fetch_add(&state->spent_ns, spent_ns, __ATOMIC_SEQ_CST);
+    }
     return answer;
 }
 

@@ -46,9 +46,9 @@ INDEX = {
     "C_GenerateRandom": 64,
 }
 NAME = {index: name for name, index in INDEX.items()}
-_CONTROLS = 9
+_CONTROLS = 10
 _WORDS = _CONTROLS + 68
-_DELAY, _ANSWER, _HOLD, _ONLY, _TIMES, _SKIP, _HELD, _RANDOM, _LIES = range(_CONTROLS)
+_DELAY, _ANSWER, _HOLD, _ONLY, _TIMES, _SKIP, _HELD, _RANDOM, _LIES, _SPENT = range(_CONTROLS)
 ANY_CODE = (1 << 64) - 1  # as an answer: a code drawn anew for each call
 
 
@@ -196,6 +196,11 @@ class Shim:
 
     def delay(self, microseconds):
         self._set(_DELAY, microseconds)
+
+    @property
+    def spent_s(self):
+        """What all delayed calls took, in seconds: a delay as it was, not as it was meant."""
+        return self._get(_SPENT) / 1e9
 
     def lie(self, one_in):
         """Have one in so many calls that succeed tell a wrong length or handle."""
