@@ -1,6 +1,8 @@
 import threading
 import time
 
+from hsm.budget import within_budget
+
 
 class Gate:
     """Who is inside a member's module: calls enter one by one, a reconnect waits until all have left.
@@ -28,7 +30,7 @@ class Gate:
         """Return whether the calling thread is in; then it must ``leave``, and not enter again before."""
         with self._changed:
             if not self._open:
-                deadline = time.monotonic() + wait_s
+                deadline = time.monotonic() + within_budget(wait_s)
                 while self._paused and self._changed.wait(deadline - time.monotonic()):
                     pass
                 if not self._open:

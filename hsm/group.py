@@ -3,8 +3,10 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from typing import TypeVar
 
+from hsm.budget import budget
 from hsm.config import HSMConfig
 from hsm.connection import Connection
 from hsm.errors import (
@@ -95,18 +97,18 @@ class Group:
 
     def run(self, work: Callable[[Connection], T]) -> T:
         """Run ``work`` on a member, and once on another if the first cannot, within the request's budget."""
-        deadline = time.monotonic() + self._config.budget_s
-        member = self._choose(self.members)
-        try:
-            return member.serve(work)
-        except HSMError as error:
-            other = self._instead_of(member, error, deadline)
-        try:
-            return other.serve(work)
-        except MemberUnavailable as away:
-            if self._serving(self.members):
-                raise
-            raise self._nobody() from away
+        with budget(self._config.budget_s) as deadline:
+            member = self._choose(self.members)
+            try:
+                return member.serve(work)
+            except HSMError as error:
+                other = self._instead_of(member, error, deadline)
+            try:
+                return other.serve(work)
+            except MemberUnavailable as away:
+                if self._serving(self.members):
+                    raise
+                raise self._nobody() from away
 
     def run_once(self, work: Callable[[Connection], T]) -> T:
         """Run a ceremony on one member; nobody repeats it on another."""
@@ -227,7 +229,8 @@ class Group:
                 self.on_stuck(reason)
             if time.monotonic() - told_at >= _TELL_S:
                 told_at = time.monotonic()
-                self.tell()
+                with suppress(OSError):  # a listener's full disk must not end this watch
+                    self.tell()
 
     def _stuck(self) -> str | None:
         """Why this process should be replaced, if it should: a C call cannot be cancelled."""

@@ -3,6 +3,7 @@ from collections import OrderedDict
 from collections.abc import Callable
 from concurrent.futures import Future
 
+from hsm.budget import within_budget
 from hsm.errors import PoolExhausted
 from hsm.faults import STATE_LOST, CallFailed
 from hsm.stats import Tally
@@ -79,7 +80,7 @@ class HandleCache:
                     mine = self._loading[key_id] = Future()
                     break
             try:
-                pending.result(self._wait_s)
+                pending.result(within_budget(self._wait_s))
             except TimeoutError as error:
                 raise PoolExhausted(f"a key was not unwrapped within {self._wait_s:g} s") from error
         return self._load(key_id, unwrap, mine)

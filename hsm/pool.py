@@ -3,6 +3,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
+from hsm.budget import within_budget
 from hsm.errors import PoolExhausted
 from hsm.faults import CKR_SESSION_COUNT, CallFailed, Kind
 from hsm.stats import Tally
@@ -51,7 +52,7 @@ class SessionPool:
         with self._changed:
             if self._idle:
                 return self._idle.pop()
-            deadline = time.monotonic() + self._wait_s
+            deadline = time.monotonic() + within_budget(self._wait_s)
             while not self._idle:
                 if self.open_count < self.size:
                     self.open_count += 1
