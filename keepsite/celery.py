@@ -31,8 +31,9 @@ def _before_forking(**_: object) -> None:
     from keepsite.metrics import files  # noqa: PLC0415
 
     files.share(settings.STATE_DIR)  # before anything imports the metrics library
-    from keepsite.startup import refuse_bad_settings  # noqa: PLC0415
+    from keepsite.startup import refuse_bad_settings, refuse_modules_before_fork  # noqa: PLC0415
 
+    refuse_modules_before_fork()
     refuse_bad_settings()
     for folder in broker_folders(settings.CELERY_BROKER_TRANSPORT_OPTIONS):
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -40,7 +41,7 @@ def _before_forking(**_: object) -> None:
 
 @worker_before_create_process.connect
 def _at_the_fork(**_: object) -> None:
-    """In the parent, before each child: refuse to fork with a PKCS#11 module loaded."""
+    """In the parent, before each child (of brokers with an event loop): nobody has loaded one meanwhile."""
     from keepsite.startup import refuse_modules_before_fork  # noqa: PLC0415  # needs Django set up
 
     refuse_modules_before_fork()
