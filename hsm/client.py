@@ -130,7 +130,7 @@ class HSM:
 
     def listen(self, listener: Listener | None) -> None:
         """Tell ``listener`` each member's status and ended calls once a second, from a thread of ours."""
-        self._group.listener = listener
+        self._group.listen(listener)
 
     def tell(self) -> None:
         """Tell the listener now."""

@@ -34,6 +34,7 @@ _ALIKE = 1.25  # members whose latencies differ by less take turns
 
 # What another member may do better.  Anything else is the data's fault, or would be refused there too.
 _WORTH_ANOTHER = (MemberUnavailable, PoolExhausted, SessionLost, KeyNotFound)
+_NOT_THE_KEY = (CanaryMismatch, MKEKNotFound)
 
 
 class Group:
@@ -48,7 +49,7 @@ class Group:
         self.members = tuple(Member(member, config, on_down=self._prober.want) for member in config.members)
         self.on_stuck: Callable[[str], None] | None = None
         self.threads = 1  # that serve requests in this process
-        self.listener: Listener | None = None
+        self._listener: Listener | None = None
         self._config = config
         self._closing = threading.Event()
         self._settled = threading.Condition(threading.Lock())
@@ -123,13 +124,18 @@ class Group:
         """Return how each member stands in this process, from memory: state, history, numbers."""
         return tuple(member.status() for member in self.members)
 
+    def listen(self, listener: Listener | None) -> None:
+        """Have ``listener`` told once a second from now on; None: nobody."""
+        self._listener = listener
+        for member in self.members:
+            member.calls.keep_for_listener(keep=listener is not None)
+
     def tell(self) -> None:
         """Give the listener each member's status and the calls that ended since the last time."""
-        listener = self.listener
         for member in self.members:
-            ended = member.calls.fold()
-            if listener is not None:
-                listener(member.status(), ended)
+            ended = member.calls.take_untold()
+            if self._listener is not None:
+                self._listener(member.status(), ended)
 
     def close(self) -> None:
         """Stop probing and log out everywhere."""
@@ -198,15 +204,13 @@ class Group:
         for member in serving:
             try:
                 member.prove(canary)
-            except (CanaryMismatch, MKEKNotFound, MemberUnavailable) as error:
+            except HSMError as error:
                 failures.append((member, error))
+        lacking = [(member, error) for member, error in failures if isinstance(error, _NOT_THE_KEY)]
         if failures and len(failures) == len(serving):
-            raise next(
-                (error for _, error in failures if not isinstance(error, MemberUnavailable)), failures[0][1]
-            )
-        for member, failure in failures:
-            if not isinstance(failure, MemberUnavailable):
-                member.quarantine(failure)
+            raise (lacking or failures)[0][1]
+        for member, failure in lacking:
+            member.quarantine(failure)
 
     # In the background.
 

@@ -101,6 +101,7 @@ class Calls:
         self._verbs: dict[str, _Verb] = {}
         self._failures: Counter[str] = Counter()
         self._folding = threading.Lock()
+        self._untold: deque[Call] | None = None  # folded, for a listener, if there is one
         self._average_s = 0.0
         self._averaged_at = 0.0
 
@@ -135,10 +136,24 @@ class Calls:
         """Return the moving average of encrypt and decrypt; 0 if none was made lately, so one is tried."""
         return self._average_s if now - self._averaged_at < _AVERAGE_HOLDS_S else 0.0
 
-    def fold(self) -> list[Call]:
-        """Count what ended since the last time, and return it."""
+    def keep_for_listener(self, *, keep: bool) -> None:
+        """Keep calls that ended until ``take_untold``, or no longer."""
+        with self._folding:
+            self._untold = deque() if keep else None
+
+    def take_untold(self) -> list[Call]:
+        """Fold, and return the calls that ended since the last time; none unless they are kept."""
+        self.fold()
+        with self._folding:
+            untold, self._untold = self._untold, None if self._untold is None else deque()
+        return list(untold or ())
+
+    def fold(self) -> None:
+        """Count what ended since the last time."""
         with self._folding:
             ended = [self._ended.popleft() for _ in range(len(self._ended))]
+            if self._untold is not None:
+                self._untold.extend(ended)
             for call in ended:
                 verb = self._verbs.setdefault(call.verb, _Verb())
                 verb.calls += 1
@@ -146,7 +161,6 @@ class Calls:
                 if call.failure is not None:
                     verb.failed += 1
                     self._failures[call.failure.name.lower()] += 1
-            return ended
 
     def verbs(self) -> dict[str, VerbStats]:
         """Return the folded numbers per verb."""
