@@ -2,6 +2,7 @@ import json
 import sys
 from argparse import ArgumentParser, ArgumentTypeError
 from dataclasses import asdict
+from io import StringIO
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
@@ -74,4 +75,6 @@ class Command(BaseCommand):
                 *(result.member, result.verb, str(result.calls), str(result.threads)),
                 *(f"{result.per_second:.0f}", f"{result.p50_ms:.2f}", f"{result.p99_ms:.2f}"),
             )
-        Console(file=self.stdout).print(table)
+        console = Console(record=True, file=StringIO(), width=100)
+        console.print(table)
+        self.stdout.write(console.export_text())
