@@ -241,6 +241,23 @@ class TestFailover:
         hsm._group.close()
 
 
+class TestEviction:
+    def test_a_key_that_cannot_be_destroyed_now_fails_no_request(self, make_pair):
+        pair = make_pair(standby=True)
+        hsm = started(pair, pool_size=1, wait_s=0.1, cache_max_keys=1)
+        first, second = pair.key(hsm), pair.key(hsm)
+        sealed = hsm.encrypt(first, b"secret", aad=AAD)
+        keepers = member(hsm, "a")._connection.keepers
+        session = keepers.take()  # the only one that may destroy
+
+        hsm.forget(first.key_id)
+
+        keepers.give(session)
+        assert hsm.status()[0].failed_destroys == 1
+        assert hsm.decrypt(first, sealed, aad=AAD) == b"secret"
+        assert hsm.encrypt(second, b"x", aad=AAD)
+
+
 class TestTwoSlots:
     """One module: it must not be finalised while the other slot works."""
 
