@@ -12,7 +12,7 @@ PIP_COMPILE := $(BIN)/pip-compile --quiet --generate-hashes --no-emit-index-url 
 	--no-emit-trusted-host --no-header --strip-extras --allow-unsafe --no-annotate
 
 .DEFAULT_GOAL := help
-.PHONY: help run test lint bench compare-barbican schemathesis screenshots lock clean-state
+.PHONY: help run test lint bench chaos-hsm fuzz-hsm compare-barbican schemathesis screenshots lock clean-state
 
 help: ## List these commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-17s  %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -39,10 +39,20 @@ lint: ## Style, types, direction of imports, templates, missing migrations
 	$(BIN)/djlint templates --lint
 	$(WITH_DEV_ENV) $(BIN)/python manage.py makemigrations --check --dry-run --skip-checks
 
-bench: ## How fast it is, as ratios; ONLY=requests or ONLY=lists runs one part
+bench: ## How fast it is, as ratios; ONLY=requests, ONLY=lists or ONLY=hsm runs one part
 	@deploy/embedded/packages.sh run
 	@deploy/embedded/venv.sh constraints-dev.txt
 	@$(BIN)/python -m bench.run $(if $(ONLY),--only $(ONLY))
+
+chaos-hsm: ## Kill, hang and bring back two HSM appliances under load, and show what callers saw
+	@deploy/embedded/packages.sh run
+	@deploy/embedded/venv.sh constraints-dev.txt
+	@$(BIN)/python -m bench.chaos_hsm
+
+fuzz-hsm: ## 100,000 calls of the C-facing module with faults and lies, and its memory over a million more
+	@deploy/embedded/packages.sh run
+	@deploy/embedded/venv.sh constraints-dev.txt
+	@$(BIN)/python -m bench.fuzz_native
 
 compare-barbican: ## The same requests to Barbican and to Keepsite: what differs, and how fast each is
 	@deploy/embedded/packages.sh test

@@ -8,19 +8,18 @@ from contextlib import contextmanager
 
 import pkcs11
 
-from hsm.config import HSMConfig, MemberConfig
-from hsm.errors import CanaryMismatch, IntegrityFailed, MechanismUnsupported, MKEKNotFound
-from hsm.faults import CKR_GENERAL_ERROR, STATE_LOST, CallFailed, Kind, translating
+from hsm.config import KEEPERS, HSMConfig, MemberConfig
+from hsm.errors import CanaryMismatch, IntegrityFailed, MechanismUnsupported, MKEKNotFound, PoolExhausted
+from hsm.faults import CKR_DEVICE_REMOVED, CKR_GENERAL_ERROR, STATE_LOST, CallFailed, Kind, translating
 from hsm.handles import Entry, HandleCache
 from hsm.keys import AES_256_BYTES, GCM_IV_BYTES, Canary, Encrypted, MKEKInfo, WrappedKey
 from hsm.library import Library
 from hsm.login import log_in
 from hsm.mkeks import find_mkeks, generate_mkek
 from hsm.pool import SessionPool
+from hsm.stats import Calls, Tally
 
 logger = logging.getLogger(__name__)
-
-_KEEPERS = 4  # sessions that may unwrap at the same time
 
 
 class Connection:
@@ -32,27 +31,35 @@ class Connection:
     would go with them.  ``pool`` does the work.
     """
 
-    def __init__(self, library: Library, config: MemberConfig, shared: HSMConfig) -> None:
+    def __init__(
+        self, library: Library, config: MemberConfig, shared: HSMConfig, *, calls: Calls, tally: Tally
+    ) -> None:
         self.token = library.find_token(config)
-        self._native = library.native
+        self.limits = library.native.token_limits(int(self.token.slot.slot_id))
+        self._native = library.native.view(calls)
         self._config, self._profile = config, shared.profile
         self._refuse_missing_mechanisms()
         self.owner = self._open_session()
         self.pool, self.keepers = (
             SessionPool(
                 size=size,
-                wait_s=shared.wait_s,
+                wait_s=shared.patience_s,
                 open_session=self._open_session,
                 close_session=self._native.close_session,
                 keeps=keeps,
+                tally=None if keeps else tally,
             )
-            for size, keeps in ((shared.pool_size, False), (min(_KEEPERS, shared.pool_size), True))
+            for size, keeps in ((shared.pool_size, False), (min(KEEPERS, shared.pool_size), True))
         )
         self.keepers.adopt(self.owner)
         self.handles = HandleCache(
-            limit=shared.cache_max_keys, wait_s=shared.wait_s, destroy=self._destroy_handle
+            limit=shared.cache_max_keys,
+            wait_s=shared.patience_s,
+            destroy=self._destroy_handle,
+            tally=tally,
         )
         self._mkeks: dict[bytes, int] = {}
+        self._is_away = False  # once a call found the token away no other one tries, and hangs as long
         try:
             log_in(self._native, self.owner, config)
             self.mkeks()
@@ -102,9 +109,11 @@ class Connection:
         with self.pool.session() as session, self._forgetting_mkek(mkek_id):
             newborn = self._native.generate(session)
             try:
-                wrapped = self._native.wrap(session, self._profile.wrap_mechanism, mkek, newborn)
+                with self._noting_away():
+                    wrapped = self._native.wrap(session, self._profile.wrap_mechanism, mkek, newborn)
             finally:
-                self._native.destroy(session, newborn)
+                if not self._is_away:
+                    self._native.destroy(session, newborn)
         entry = self.handles.load(key_id, lambda: self._unwrap(mkek_id, wrapped))
         try:
             iv = os.urandom(GCM_IV_BYTES)
@@ -170,7 +179,7 @@ class Connection:
     def mkeks(self) -> tuple[MKEKInfo, ...]:
         """Search the MKEKs; their handles are kept for wrapping and unwrapping."""
         with self._searching() as session:
-            found = find_mkeks(session)
+            found = self._native.calls.run("search", find_mkeks, session)
         self._mkeks = {info.mkek_id: handle for info, handle in found}
         return tuple(info for info, _ in found)
 
@@ -205,11 +214,14 @@ class Connection:
         """Run one of the two-call verbs on a pooled session, with a pinned entry."""
         session = self.pool.take()
         try:
+            self._refuse_if_away()
             result = call(session, entry.handle, *data)
         except BaseException as error:
             self.pool.retire(session, error)
-            if isinstance(error, CallFailed) and error.kind is Kind.HANDLE:
-                self.handles.lost(entry)
+            if isinstance(error, CallFailed):
+                self._is_away = self._is_away or error.kind is Kind.MEMBER
+                if error.kind is Kind.HANDLE:
+                    self.handles.lost(entry)
             raise
         self.pool.give(session)
         return result
@@ -227,7 +239,7 @@ class Connection:
         mkek, wrap_mechanism = self._mkek(mkek_id), self._profile.wrap_mechanism
         tell_length = self._profile.unwrap_needs_value_len
         try:
-            with self.keepers.session() as session, self._forgetting_mkek(mkek_id):
+            with self.keepers.session() as session, self._forgetting_mkek(mkek_id), self._noting_away():
                 return self._native.unwrap(session, wrap_mechanism, mkek, wrapped, tell_length=tell_length)
         except CallFailed as failed:
             if failed.kind is Kind.SESSION:  # a keeper died, and the keys that it kept with it
@@ -246,6 +258,21 @@ class Connection:
                 "restore or clone it there"
             ) from error
 
+    def _refuse_if_away(self) -> None:
+        """Fail at once if another thread found the token away while this one waited."""
+        if self._is_away:
+            raise CallFailed(CKR_DEVICE_REMOVED, "a call before")
+
+    @contextmanager
+    def _noting_away(self) -> Iterator[None]:
+        """Fail at once if the token is away, and let others do so once this one finds it away."""
+        self._refuse_if_away()
+        try:
+            yield
+        except CallFailed as failed:
+            self._is_away = self._is_away or failed.kind is Kind.MEMBER
+            raise
+
     @contextmanager
     def _forgetting_mkek(self, mkek_id: bytes) -> Iterator[None]:
         """Make the next use search the MKEK again if the token no longer knows its handle."""
@@ -258,17 +285,24 @@ class Connection:
 
     def _destroy_handle(self, handle: int) -> bool:
         """Destroy an evicted pKEK; a failure costs room on the token, so it is counted, not raised."""
+        if self._is_away:
+            return False
         try:
-            with self.keepers.session() as session:
+            with self.keepers.session() as session, self._noting_away():
                 self._native.destroy(session, handle)
-        except CallFailed as failed:
+        except (CallFailed, PoolExhausted) as failed:
             logger.warning("%s: an evicted key was not destroyed: %s", self._config.name, failed)
             return False
         return True
 
     def _open_session(self) -> int:
+        return _handle_of(
+            self._native.calls.run("open_session", self._open, rw=self._profile.read_write_sessions)
+        )
+
+    def _open(self, *, rw: bool) -> pkcs11.Session:
         with translating("C_OpenSession"):
-            return _handle_of(self.token.open(rw=self._profile.read_write_sessions))
+            return self.token.open(rw=rw)
 
     @contextmanager
     def _fresh_session(self) -> Iterator[int]:
@@ -280,8 +314,8 @@ class Connection:
 
     @contextmanager
     def _searching(self, *, read_write: bool = False) -> Iterator[pkcs11.Session]:
-        with translating("C_OpenSession"):
-            session = self.token.open(rw=read_write or self._profile.read_write_sessions)
+        read_write = read_write or self._profile.read_write_sessions
+        session = self._native.calls.run("open_session", self._open, rw=read_write)
         try:
             yield session
         finally:

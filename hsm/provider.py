@@ -44,7 +44,24 @@ def config_from_settings() -> HSMConfig:
         pool_size=settings.HSM_POOL_SIZE,
         wait_s=settings.HSM_WAIT_S,
         cache_max_keys=settings.HSM_CACHE_MAX_KEYS,
+        processes=settings.HSM_PROCESSES,
     )
+
+
+def tell() -> None:
+    """Bring whoever listens to the process's HSM up to date; nothing if it is not in use."""
+    if _hsm is not None:
+        _hsm.tell()
+
+
+def is_ready() -> bool:
+    """Return whether a member of the process's HSM can serve, from memory: no token is asked."""
+    return _hsm is not None and any(member.state.serves for member in _hsm.status())
+
+
+def has_calls_in_flight() -> bool:
+    """Return whether a request is inside a module; ending the interpreter would wait for it."""
+    return _hsm is not None and any(member.in_flight for member in _hsm.status())
 
 
 def reset() -> None:

@@ -62,6 +62,8 @@ SCHEMA: dict[str, tuple[type, Any]] = {
     "KEEPSITE_SERVICE_TOKEN_ROLES": (list, ["service"]),  # any of these makes a service token
     "KEEPSITE_ROLE_SET": (str, "secure"),  # secure (reader, member, admin), legacy (creator, ...), both
     "KEEPSITE_POLICY_FILE": (str, ""),  # oslo.policy overrides
+    # who may watch
+    "KEEPSITE_METRICS_ALLOWED": (list, ["127.0.0.1", "::1"]),  # addresses or networks that may read /metrics
     # how much one project or user may ask for
     "KEEPSITE_LIMITS_FILE": (str, ""),  # YAML, docs/operators/limits.md; empty: no rate limits
     "KEEPSITE_LIMITS_MEMCACHED": (list, []),  # host:port of every memcached; empty: each process counts alone
@@ -71,6 +73,10 @@ SCHEMA: dict[str, tuple[type, Any]] = {
     "KEEPSITE_HSM_POOL_SIZE": (int, 8),  # PKCS#11 sessions per process and member
     "KEEPSITE_HSM_WAIT_S": (float, 2.0),  # longest wait for a free session
     "KEEPSITE_HSM_CACHE_MAX_KEYS": (int, 2_000),  # pKEK handles per process and member
+    "KEEPSITE_HSM_PROCESSES": (
+        int,
+        0,
+    ),  # of all nodes that use the tokens; 0: KEEPSITE_WORKERS and one worker
     "KEEPSITE_BROKER_URL": (str, "filesystem:///var/lib/keepsite/broker"),
     "KEEPSITE_CACHE_URL": (str, "locmemcache://"),
     # orders

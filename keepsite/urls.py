@@ -5,6 +5,7 @@ from django.views.generic import RedirectView
 from keepsite.api import discovery, health
 from keepsite.api.limits.resource import LimitViewSet
 from keepsite.api.openapi.views import openapi, reference
+from keepsite.metrics.views import metrics
 
 urlpatterns = [
     path("", discovery.versions),
@@ -16,6 +17,8 @@ urlpatterns = [
     path("docs", RedirectView.as_view(url="/docs/")),
     path("docs/", reference, name="docs"),
     path("docs/openapi.json", openapi, name="openapi"),
+    path("readiness", health.readiness),
+    path("metrics", metrics),
     path("admin", RedirectView.as_view(url="/admin/")),
     path("admin/", admin.site.urls),
 ]

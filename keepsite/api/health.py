@@ -1,7 +1,7 @@
 """``/healthcheck``: whether this process answers; it touches nothing else on purpose.
 
 A check that included the database would take every node out at once when the
-database blinks.
+database blinks.  ``/readiness`` tells a start-up gate whether payloads can be served.
 """
 
 from http import HTTPStatus
@@ -9,6 +9,7 @@ from http import HTTPStatus
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.views.decorators.csrf import csrf_exempt
 
+from hsm import provider
 from keepsite.api.exceptions import error_body
 from keepsite.api.openapi import Answer, Component, Operation, array, described, record
 
@@ -45,3 +46,15 @@ def healthcheck(request: HttpRequest) -> HttpResponse:
     if request.headers.get("Accept", "").partition(";")[0].strip() == "application/json":
         return JsonResponse({"detailed": False, "reasons": ["OK"]})
     return HttpResponse("OK", content_type="text/plain; charset=UTF-8")
+
+
+def readiness(request: HttpRequest) -> HttpResponse:  # noqa: ARG001  # Django's signature
+    """200 if an HSM member serves in the process that answers, else 503; from memory, no token is asked."""
+    if provider.is_ready():
+        return HttpResponse("READY", content_type="text/plain")
+    return HttpResponse(
+        "NOT READY: no HSM member can serve",
+        status=HTTPStatus.SERVICE_UNAVAILABLE,
+        content_type="text/plain",
+        headers={"Retry-After": "1"},
+    )
