@@ -21,7 +21,7 @@ class CanaryText:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MadeMKEK:
-    """An MKEK that has just proven itself; ``gives_out`` if it lets keys be read, whatever its template says."""
+    """An MKEK that has just proven itself; ``gives_out`` if it lets keys be read, despite its template."""
 
     info: MKEKInfo
     canary: WrappedKey

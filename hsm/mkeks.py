@@ -6,8 +6,7 @@ from ctypes import byref, c_ulong, c_void_p
 import pkcs11
 from cryptography.hazmat.primitives.asymmetric import padding, rsa
 from cryptography.hazmat.primitives.hashes import SHA1
-from pkcs11 import KeyType, Mechanism, ObjectClass
-from pkcs11 import Attribute as A
+from pkcs11 import Attribute, KeyType, Mechanism, ObjectClass
 from pkcs11.constants import MechanismFlag
 from pkcs11.mechanisms import MGF
 
@@ -19,19 +18,36 @@ from hsm.templates import Attributes, read_template, unwrap_template
 
 _C_CREATE_OBJECT, _C_GENERATE_KEY, _C_UNWRAP_KEY = 20, 58, 61  # indices in the function list
 _MKEK_SEARCH = {
-    A.CLASS: ObjectClass.SECRET_KEY,
-    A.KEY_TYPE: KeyType.AES,
-    A.TOKEN: True,
-    A.UNWRAP: True,
+    Attribute.CLASS: ObjectClass.SECRET_KEY,
+    Attribute.KEY_TYPE: KeyType.AES,
+    Attribute.TOKEN: True,
+    Attribute.UNWRAP: True,
 }
 _YES, _NO = b"\x01", b"\x00"
 _MKEK = (
-    (A.CLASS, int(ObjectClass.SECRET_KEY).to_bytes(8, "little")),
-    (A.KEY_TYPE, int(KeyType.AES).to_bytes(8, "little")),
-    *((kind, _YES) for kind in (A.TOKEN, A.PRIVATE, A.SENSITIVE, A.WRAP, A.UNWRAP)),
+    (Attribute.CLASS, int(ObjectClass.SECRET_KEY).to_bytes(8, "little")),
+    (Attribute.KEY_TYPE, int(KeyType.AES).to_bytes(8, "little")),
+    *(
+        (kind, _YES)
+        for kind in (
+            Attribute.TOKEN,
+            Attribute.PRIVATE,
+            Attribute.SENSITIVE,
+            Attribute.WRAP,
+            Attribute.UNWRAP,
+        )
+    ),
     *(
         (kind, _NO)
-        for kind in (A.EXTRACTABLE, A.MODIFIABLE, A.ENCRYPT, A.DECRYPT, A.SIGN, A.VERIFY, A.DERIVE)
+        for kind in (
+            Attribute.EXTRACTABLE,
+            Attribute.MODIFIABLE,
+            Attribute.ENCRYPT,
+            Attribute.DECRYPT,
+            Attribute.SIGN,
+            Attribute.VERIFY,
+            Attribute.DERIVE,
+        )
     ),
 )
 _TRANSPORT_KEY_BITS = 3072  # NIST SP 800-57 part 1, 128 bits of strength, for the minutes of a ceremony
@@ -62,7 +78,7 @@ def generate_mkek(
     """
     _refuse_taken(session, label)
     attributes = _attributes(
-        label, os.urandom(MKEK_ID_BYTES), template, (A.VALUE_LEN, AES_256_BYTES.to_bytes(8, "little"))
+        label, os.urandom(MKEK_ID_BYTES), template, (Attribute.VALUE_LEN, AES_256_BYTES.to_bytes(8, "little"))
     )
     generate = native.function(_C_GENERATE_KEY, c_ulong, c_void_p, c_void_p, c_ulong, c_void_p)
     handle, mechanism = c_ulong(), mechanism_of(CKM_AES_KEY_GEN)
@@ -86,7 +102,7 @@ def import_mkek(session: pkcs11.Session, native: Native, value: bytearray, new: 
     """
     _refuse_taken(session, new.label)
     create = native.function(_C_CREATE_OBJECT, c_ulong, c_void_p, c_ulong, c_void_p)
-    attributes = _attributes(new.label, new.mkek_id, new.template, (A.VALUE, value))
+    attributes = _attributes(new.label, new.mkek_id, new.template, (Attribute.VALUE, value))
     rv = create(_number(session), attributes.array, attributes.count, byref(c_ulong()))
     if rv == CKR_OK:
         return
@@ -114,7 +130,8 @@ def _import_wrapped(session: pkcs11.Session, native: Native, value: bytearray, n
     )
     try:
         numbers = rsa.RSAPublicNumbers(
-            int.from_bytes(public[A.PUBLIC_EXPONENT], "big"), int.from_bytes(public[A.MODULUS], "big")
+            int.from_bytes(public[Attribute.PUBLIC_EXPONENT], "big"),
+            int.from_bytes(public[Attribute.MODULUS], "big"),
         )
         oaep = padding.OAEP(padding.MGF1(SHA1()), SHA1(), None)  # noqa: S303  # what every token has; OAEP stays sound
         wrapped = numbers.public_key().encrypt(bytes(value), oaep)
@@ -137,7 +154,7 @@ def _import_wrapped(session: pkcs11.Session, native: Native, value: bytearray, n
 def _attributes(
     label: str, mkek_id: bytes, template: UnwrapTemplate, *more: tuple[int, bytes | bytearray]
 ) -> Attributes:
-    named = ((A.LABEL, label.encode()), (A.ID, mkek_id))
+    named = ((Attribute.LABEL, label.encode()), (Attribute.ID, mkek_id))
     return Attributes(
         *((int(kind), value) for kind, value in (*_MKEK, *named, *more)), *unwrap_template(template)
     )
@@ -145,7 +162,7 @@ def _attributes(
 
 def _refuse_taken(session: pkcs11.Session, label: str) -> None:
     with translating("C_FindObjects"):
-        if list(session.get_objects({A.CLASS: ObjectClass.SECRET_KEY, A.LABEL: label})):
+        if list(session.get_objects({Attribute.CLASS: ObjectClass.SECRET_KEY, Attribute.LABEL: label})):
             raise LabelTaken(f"a key with the label {label!r} is on the token already; choose another")
 
 
@@ -156,12 +173,12 @@ def _made(session: pkcs11.Session, native: Native, label: str) -> MKEKInfo:
 
 def _info(key: pkcs11.Object, session: pkcs11.Session, native: Native) -> MKEKInfo:
     try:
-        kcv = bytes(key[A.CHECK_VALUE])
+        kcv = bytes(key[Attribute.CHECK_VALUE])
     except pkcs11.AttributeTypeInvalid:
         kcv = b""
     return MKEKInfo(
-        mkek_id=bytes(key[A.ID]),
-        label=str(key[A.LABEL]),
+        mkek_id=bytes(key[Attribute.ID]),
+        label=str(key[Attribute.LABEL]),
         kcv=kcv[:KCV_BYTES],
         template=read_template(native, _number(session), int(key.handle or 0)),
     )

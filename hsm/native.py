@@ -264,7 +264,7 @@ class Native:
             raise CallFailed(ODD_LENGTH, "C_WrapKey")
         return ctypes.string_at(out, length.value)
 
-    def unwrap(
+    def unwrap(  # noqa: PLR0913  # as many as C_UnwrapKey
         self,
         session: int,
         mechanism_type: int,

@@ -1,4 +1,4 @@
-"""What an MKEK lets be done with the keys it unwraps: CKA_UNWRAP_TEMPLATE, packed, read and tried by ourselves.
+"""What an MKEK lets be done with the keys it unwraps: CKA_UNWRAP_TEMPLATE, packed, read and tried.
 
 python-pkcs11 has no packer for attributes that hold attributes.  A token that knows the attribute refuses
 to unwrap a key with fewer restrictions; one that does not must be watched by people instead.
