@@ -10,7 +10,7 @@ from typing import Any, ClassVar, NoReturn
 from django.core.management.base import BaseCommand, CommandError
 from django.utils import timezone
 
-from keepsite.errors import Conflict, KeepsiteError
+from keepsite.errors import KeepsiteError
 from keepsite.identity.operators import command_principal
 from keepsite.keyring.management.watching import Watched
 from keepsite.keyring.models import KEKRun
@@ -80,28 +80,32 @@ class RotationCommand(BaseCommand):
             sys.exit(1)
 
     def _taken_up(self, scope: Scope, options: dict[str, Any], now: datetime) -> KEKRun:  # Any: argparse's
-        actor = command_principal()
-        run = None if options["workers"] else runs.unfinished(self.kind, scope, now=now)
-        if run is not None:
-            if run.state in runs.STARTABLE:
-                runs.resume(run, actor=actor, by_workers=False)
-            self.stderr.write(f"Going on with run {run.id} of {run.created_at:%Y-%m-%dT%H:%M:%SZ}.")
-        else:
-            run = runs.start(
-                self.kind,
-                scope,
-                actor=actor,
-                reason=options["reason"],
-                rate=options["rate"],
-                batch_rows=options["batch"],
-                by_workers=options["workers"],
-            )
+        """The run that a killed command left behind, or a new one, and ours unless workers are to have it."""
         if options["workers"]:
-            return run
-        claimed = runs.claim(run.id, runner=runner_name(), now=now)
-        if claimed is None:
-            raise Conflict(f"Run {run.id} has just been taken by somebody else.")
-        return claimed
+            return self._started(scope, options)
+        runner = runner_name()
+        while True:  # ends: each time round somebody else has taken a run up
+            run = runs.unfinished(self.kind, scope, now=now)
+            if run is None:
+                run = self._started(scope, options)
+            else:
+                self.stderr.write(f"Going on with run {run.id} of {run.created_at:%Y-%m-%dT%H:%M:%SZ}.")
+                if run.state in runs.STARTABLE:
+                    runs.resume(run, actor=command_principal(), by_workers=False)
+            claimed = runs.claim(run.id, runner=runner, now=timezone.now())
+            if claimed is not None:
+                return claimed
+
+    def _started(self, scope: Scope, options: dict[str, Any]) -> KEKRun:  # Any: argparse's values
+        return runs.start(
+            self.kind,
+            scope,
+            actor=command_principal(),
+            reason=options["reason"],
+            rate=options["rate"],
+            batch_rows=options["batch"],
+            by_workers=options["workers"],
+        )
 
     def _executed(self, run: KEKRun, noun: str, options: dict[str, Any]) -> KEKRun:  # Any: argparse's
         former = {number: signal.signal(number, _interrupt) for number in (signal.SIGTERM, signal.SIGINT)}

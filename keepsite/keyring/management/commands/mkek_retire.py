@@ -32,6 +32,6 @@ class Command(BaseCommand):
         except KeepsiteError as error:
             raise CommandError(error.public) from error
         self.stdout.write(
-            f"MKEK {mkek.label} is retired. Its key (CKA_ID {mkek.cka_id}) is still on the token: remove it there "
-            "by hand, after the last backup that needs it, and after every Keepsite process was restarted."
+            f"MKEK {mkek.label} is retired. Its key (CKA_ID {mkek.cka_id}) is still on the token: remove it "
+            "there by hand after the last backup that needs it, once all processes were started anew."
         )
