@@ -12,10 +12,10 @@ PIP_COMPILE := $(BIN)/pip-compile --quiet --generate-hashes --no-emit-index-url 
 	--no-emit-trusted-host --no-header --strip-extras --allow-unsafe --no-annotate
 
 .DEFAULT_GOAL := help
-.PHONY: help run test lint bench screenshots lock clean-state
+.PHONY: help run test lint bench chaos-rotation screenshots lock clean-state
 
 help: ## List these commands
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s  %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s  %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 run: ## Run Keepsite on this machine: API, worker and relay on 127.0.0.1:9311; Ctrl-C stops them
 	@deploy/embedded/packages.sh run
@@ -43,6 +43,11 @@ bench: ## How fast it is, as ratios
 	@deploy/embedded/packages.sh run
 	@deploy/embedded/venv.sh constraints-dev.txt
 	@$(BIN)/python -m bench.run
+
+chaos-rotation: ## Every key replaced under traffic while what replaces them is killed; OPTIONS="--database sqlite"
+	@deploy/embedded/packages.sh test
+	@deploy/embedded/venv.sh constraints-dev.txt
+	@$(BIN)/python -m tests.support.rotation_campaign $(OPTIONS)
 
 screenshots: ## Pictures of the console, light and dark, in .screens
 	@deploy/embedded/packages.sh test

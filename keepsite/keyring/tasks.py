@@ -7,7 +7,8 @@ from kombu.exceptions import OperationalError as BrokerError
 
 from keepsite.celery import app
 from keepsite.keyring.models import KEKRun
-from keepsite.keyring.rotation.execution import Execution, runner_name
+from keepsite.keyring.rotation.execution import Execution
+from keepsite.keyring.rotation.runners import runner_name
 from keepsite.keyring.rotation.runs import claim, worker_of
 
 log = structlog.get_logger(__name__)

@@ -15,7 +15,8 @@ from keepsite.identity.operators import command_principal
 from keepsite.keyring.management.watching import Watched
 from keepsite.keyring.models import KEKRun
 from keepsite.keyring.rotation import runs
-from keepsite.keyring.rotation.execution import Execution, runner_name
+from keepsite.keyring.rotation.execution import Execution
+from keepsite.keyring.rotation.runners import runner_name
 from keepsite.keyring.rotation.scope import Scope
 
 SHOWN_FAILURES = 20
@@ -61,7 +62,7 @@ class RotationCommand(BaseCommand):
         now = timezone.now()
         actor = command_principal()
         try:
-            scope = self.scope(options, now)
+            scope = runs.shared_moment(self.kind, self.scope(options, now), now=now)
             preview = runs.preview(self.kind, scope, actor=actor)
             if options["dry_run"]:
                 left = self._report_preview(preview, as_json=options["json"])

@@ -1,11 +1,9 @@
 """Executing a run: round after round until nothing is left, or nothing more can be done."""
 
-import os
 import time
 from collections.abc import Callable, Iterator
 
 import structlog
-from django.conf import settings
 from django.db.models import QuerySet
 from django.utils import timezone
 
@@ -22,11 +20,6 @@ from keepsite.keyring.rotation.work import Failure, Outcome, Work
 log = structlog.get_logger(__name__)
 
 FIRST_WAIT_S, LONGEST_WAIT_S = 1.0, 15.0  # between tries while HSM or database are away
-
-
-def runner_name() -> str:
-    """A name for who executes: node, process, and something that no other has."""
-    return f"{settings.NODE_NAME}/{os.getpid()}/{new_id()[:8]}"
 
 
 class Execution:

@@ -3,8 +3,9 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Any
 
-from django.db.models import Q, QuerySet
+from django.db.models import Q
 from django.utils import timezone
 
 from keepsite import audit, writes
@@ -17,6 +18,7 @@ from keepsite.keyring.models import KEKRun, KEKRunFailure
 from keepsite.keyring.rotation.reencrypt import Reencrypt
 from keepsite.keyring.rotation.rewrap import Rewrap
 from keepsite.keyring.rotation.rotate import Rotate
+from keepsite.keyring.rotation.runners import has_died
 from keepsite.keyring.rotation.scope import Scope
 from keepsite.keyring.rotation.work import Work
 
@@ -24,7 +26,9 @@ LOST_AFTER_S = 30  # without a heartbeat a runner is taken for dead; a page take
 HAND_OUT_AGAIN_S = 15  # a queued run that no worker took
 LARGEST_BATCH = 1_000  # rows of one transaction: a cluster certifies each
 ENDED = (KEKRun.State.DONE, KEKRun.State.FAILED, KEKRun.State.CANCELLED)
+OVER = (KEKRun.State.DONE, KEKRun.State.CANCELLED)
 STARTABLE = (KEKRun.State.PAUSED, KEKRun.State.FAILED)
+TAKEN_UP_WITHIN = timedelta(days=1)  # an older one that was left behind is no longer what a command means
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -175,22 +179,41 @@ def progress(run: KEKRun) -> Progress:
 
 
 def is_lost(run: KEKRun, *, now: datetime) -> bool:
-    """Whether whoever ran it has died: it is running, and gave no sign for long."""
+    """Whether whoever ran it has died: gave no sign for long, or was a process of this host that is gone."""
     return run.state == KEKRun.State.RUNNING and (
-        run.heartbeat_at is None or run.heartbeat_at < now - timedelta(seconds=LOST_AFTER_S)
+        run.heartbeat_at is None
+        or run.heartbeat_at < now - timedelta(seconds=LOST_AFTER_S)
+        or has_died(run.runner)
     )
 
 
 def unfinished(kind: str, scope: Scope, *, now: datetime) -> KEKRun | None:
-    """The run of this kind and scope that a killed command left behind, oldest first.
+    """The run of this kind and scope that a killed or stopped command left behind within a day.
 
     Of a rotation the moment does not count: the one that is left behind ends first.
     """
-    wanted = scope.written() | {"created_before": None}
-    for run in _abandoned(now).filter(kind=kind, by_workers=False).order_by("created_at"):
-        if run.scope | {"created_before": None} == wanted:
+    left_behind = KEKRun.objects.filter(kind=kind, by_workers=False, created_at__gt=now - TAKEN_UP_WITHIN)
+    for run in left_behind.exclude(state__in=OVER).order_by("created_at"):
+        if _without_moment(run.scope) == _without_moment(scope.written()) and (
+            run.state != KEKRun.State.RUNNING or is_lost(run, now=now)
+        ):
             return run
     return None
+
+
+def shared_moment(kind: str, scope: Scope, *, now: datetime) -> Scope:
+    """``scope`` with the moment of a rotation that is under way, so that two at once have one goal."""
+    open_runs = KEKRun.objects.filter(kind=kind, created_at__gt=now - TAKEN_UP_WITHIN).exclude(
+        state__in=ENDED
+    )
+    for run in open_runs.order_by("created_at"):
+        if _without_moment(run.scope) == _without_moment(scope.written()):
+            return Scope.read(run.scope)
+    return scope
+
+
+def _without_moment(told: dict[str, Any]) -> dict[str, Any]:  # Any: JSON values
+    return {name: value for name, value in told.items() if name != "created_before"}
 
 
 def due_for_workers(now: datetime) -> Sequence[str]:
@@ -213,7 +236,13 @@ def hand_out(run_id: str, now: datetime) -> bool:
 
 def claim(run_id: str, *, runner: str, now: datetime) -> KEKRun | None:
     """Take hold of a queued run, or of one whose runner died; None if somebody else has it."""
-    free = KEKRun.objects.filter(id=run_id).filter(Q(state=KEKRun.State.QUEUED) | _lost(now))
+    seen = KEKRun.objects.filter(id=run_id).first()
+    if seen is None:
+        return None
+    takeable = Q(state=KEKRun.State.QUEUED) | _lost(now)
+    if is_lost(seen, now=now):
+        takeable |= Q(state=KEKRun.State.RUNNING, runner=seen.runner)
+    free = KEKRun.objects.filter(takeable, id=run_id)
     mine = KEKRun.objects.filter(id=run_id, state=KEKRun.State.RUNNING, runner=runner)
 
     def take() -> None:
@@ -238,10 +267,6 @@ def worker_of(run: KEKRun) -> Principal:
 def _lost(now: datetime) -> Q:
     silent_since = now - timedelta(seconds=LOST_AFTER_S)
     return Q(state=KEKRun.State.RUNNING) & (Q(heartbeat_at=None) | Q(heartbeat_at__lt=silent_since))
-
-
-def _abandoned(now: datetime) -> QuerySet[KEKRun]:
-    return KEKRun.objects.filter(Q(state__in=STARTABLE) | Q(state=KEKRun.State.QUEUED) | _lost(now))
 
 
 def _move(run: KEKRun, origins: Sequence[str], target: str, **columns: object) -> None:

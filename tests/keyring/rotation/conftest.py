@@ -5,7 +5,8 @@ from keepsite.ids import new_id
 from keepsite.keyring import mkeks
 from keepsite.keyring.models import ProjectKEK
 from keepsite.keyring.rotation import runs
-from keepsite.keyring.rotation.execution import Execution, runner_name
+from keepsite.keyring.rotation.execution import Execution
+from keepsite.keyring.rotation.runners import runner_name
 from keepsite.keyring.rotation.scope import Scope
 
 ACTOR = command_principal()
