@@ -86,6 +86,26 @@ def compare_members(hsm: HSM, canaries: Iterable[WrappedKey]) -> tuple[MemberVie
     return tuple(_view(hsm, status.name, status.state, wanted) for status in hsm.status())
 
 
+def differences(views: tuple[MemberView, ...], canaries: Mapping[str, WrappedKey]) -> list[str]:
+    """Return a sentence for each way in which members are not what they must be; none if all is well."""
+    found = [
+        f"{view.name} does not open the canary of MKEK {label} ({view.proofs[canary.key_id]})."
+        for view in views
+        for label, canary in canaries.items()
+        if not view.holds(canary)
+    ]
+    values: dict[bytes, set[bytes]] = {}
+    for info in (info for view in views for info in view.mkeks if info.kcv):
+        values.setdefault(info.mkek_id, set()).add(info.kcv)
+    found += [
+        f"Members show different key check values for CKA_ID {mkek_id.hex()}: "
+        f"{', '.join(sorted(kcv.hex() for kcv in kcvs))}."
+        for mkek_id, kcvs in values.items()
+        if len(kcvs) > 1
+    ]
+    return found
+
+
 def _view(hsm: HSM, name: str, state: State, canaries: tuple[WrappedKey, ...]) -> MemberView:
     try:
         mkeks = hsm.ceremony(Connection.mkeks, member=name)

@@ -57,7 +57,7 @@ class Connection:
         self._trusted_only: frozenset[bytes] = frozenset()  # MKEKs whose keys only trusted ones may wrap
         try:
             log_in(self._native, self.owner, config)
-            self.mkeks()
+            self._tell_unbound(self.mkeks())
         except BaseException:
             self._native.close_session(self.owner)
             raise
@@ -348,6 +348,16 @@ class Connection:
                 f"{self._config.name}: the token lacks {names}, which profile {self._profile.name!r} needs; "
                 "choose another profile or token"
             )
+
+    def _tell_unbound(self, mkeks: tuple[MKEKInfo, ...]) -> None:
+        """Say at start what the token does not keep a thief of the PIN from."""
+        for mkek in mkeks:
+            if mkek.template is UnwrapTemplate.NONE:
+                logger.warning(
+                    "%s: MKEK %s has no unwrap template: whoever has the PIN can read the keys it wraps",
+                    self._config.name,
+                    mkek.label,
+                )
 
     def _mismatch(self, key: WrappedKey) -> str:
         return (

@@ -136,7 +136,8 @@ def _import_wrapped(session: pkcs11.Session, native: Native, value: bytearray, n
         oaep = padding.OAEP(padding.MGF1(SHA1()), SHA1(), None)  # noqa: S303  # what every token has; OAEP stays sound
         wrapped = numbers.public_key().encrypt(bytes(value), oaep)
         mechanism = mechanism_of(int(Mechanism.RSA_PKCS_OAEP), (int(Mechanism.SHA_1), int(MGF.SHA1), 1, 0, 0))
-        attributes = _attributes(new.label, new.mkek_id, new.template)
+        # SoftHSM sets more attributes after it unwrapped; sensitive and not extractable stay so all the same
+        attributes = _attributes(new.label, new.mkek_id, new.template, without=Attribute.MODIFIABLE)
         unwrap = native.function(
             _C_UNWRAP_KEY, c_ulong, c_void_p, c_ulong, c_void_p, c_ulong, c_void_p, c_ulong, c_void_p
         )
@@ -152,12 +153,15 @@ def _import_wrapped(session: pkcs11.Session, native: Native, value: bytearray, n
 
 
 def _attributes(
-    label: str, mkek_id: bytes, template: UnwrapTemplate, *more: tuple[int, bytes | bytearray]
+    label: str,
+    mkek_id: bytes,
+    template: UnwrapTemplate,
+    *more: tuple[int, bytes | bytearray],
+    without: int | None = None,
 ) -> Attributes:
     named = ((Attribute.LABEL, label.encode()), (Attribute.ID, mkek_id))
-    return Attributes(
-        *((int(kind), value) for kind, value in (*_MKEK, *named, *more)), *unwrap_template(template)
-    )
+    pairs = ((int(kind), value) for kind, value in (*_MKEK, *named, *more) if kind != without)
+    return Attributes(*pairs, *unwrap_template(template))
 
 
 def _refuse_taken(session: pkcs11.Session, label: str) -> None:

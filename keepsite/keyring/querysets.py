@@ -1,6 +1,7 @@
 from django.apps import apps
 from django.db.models import Exists, OuterRef, Q, QuerySet
 
+from hsm.keys import WrappedKey
 from keepsite.keyring.columns import SealedRow
 from keepsite.keyring.models import MKEK, ProjectKEK
 from keepsite.prepared import Prepared
@@ -27,6 +28,11 @@ def current_mkek() -> MKEK | None:
 def serving_mkeks() -> QuerySet[MKEK]:
     """MKEKs that some stored pKEK may still need: every token must hold them."""
     return MKEK.objects.filter(state__in=[MKEK.State.CURRENT, MKEK.State.PREVIOUS])
+
+
+def canaries_in_service() -> dict[str, WrappedKey]:
+    """The canary of every MKEK that is not retired, by label: pending ones must be on the tokens too."""
+    return {mkek.label: mkek.canary for mkek in MKEK.objects.exclude(state=MKEK.State.RETIRED)}
 
 
 def sealed_row_models() -> tuple[type[SealedRow], ...]:

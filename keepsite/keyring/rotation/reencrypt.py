@@ -1,6 +1,5 @@
 from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
-from typing import Any
 
 import structlog
 from django.conf import settings
@@ -14,7 +13,7 @@ from keepsite.keyring.columns import SealedRow
 from keepsite.keyring.models import ProjectKEK
 from keepsite.keyring.querysets import needed_pkeks, sealed_row_models
 from keepsite.keyring.rotation.scope import Scope
-from keepsite.keyring.rotation.work import Outcome, Work, paged
+from keepsite.keyring.rotation.work import Outcome, Work, paged, round_trip
 from keepsite.keyring.sealed import Sealed
 
 log = structlog.get_logger(__name__)
@@ -35,13 +34,16 @@ class Reencrypt(Work):
 
     def left(self) -> int:
         """How many rows are sealed under a generation that only decrypts."""
-        old = self._old_pkeks()
-        return sum(model._default_manager.filter(pkek__in=old).count() for model in sealed_row_models())  # noqa: SLF001
+        narrowed = {f"pkek__{name}": value for name, value in self._narrowed().items()}
+        return sum(
+            model._default_manager.filter(pkek__active_marker=None, **narrowed).count()  # noqa: SLF001  # Django's API
+            for model in sealed_row_models()
+        )
 
     def pages(self, size: int) -> Iterator[list[SealedRow]]:
         """Those rows, one generation and kind after the other, with what their contexts need."""
         revive_needed(self._old_pkeks())
-        for pkeks in paged(self._old_pkeks(), size):
+        for pkeks in round_trip(self._old_pkeks(), size):
             for pkek in pkeks:
                 for model in sealed_row_models():
                     rows = model._default_manager.filter(pkek=pkek)  # noqa: SLF001  # Django's API
@@ -87,13 +89,11 @@ class Reencrypt(Work):
         outcome.lost = len(page) - outcome.done
 
     def _old_pkeks(self) -> QuerySet[ProjectKEK]:
-        narrowed: dict[str, Any] = {  # Any: values of look-ups
-            "project__external_id": self._scope.project,
-            "mkek__label": self._scope.mkek,
-        }
-        return needed_pkeks().filter(
-            active_marker=None, **{name: value for name, value in narrowed.items() if value is not None}
-        )
+        return needed_pkeks().filter(active_marker=None, **self._narrowed())
+
+    def _narrowed(self) -> dict[str, str]:
+        wanted = {"project__external_id": self._scope.project, "mkek__label": self._scope.mkek}
+        return {name: value for name, value in wanted.items() if value is not None}
 
 
 def retire_empty_pkeks(

@@ -11,7 +11,7 @@ from keepsite.keyring.models import MKEK, ProjectKEK
 from keepsite.keyring.proven import proven_hsm
 from keepsite.keyring.querysets import current_mkek, needed_pkeks
 from keepsite.keyring.rotation.scope import Scope
-from keepsite.keyring.rotation.work import Outcome, Work, paged
+from keepsite.keyring.rotation.work import Outcome, Work, round_trip
 
 
 class Rewrap(Work):
@@ -48,7 +48,7 @@ class Rewrap(Work):
 
     def pages(self, size: int) -> Iterator[list[ProjectKEK]]:
         """Those pKEKs with their project and MKEK."""
-        return paged(self._rows().select_related("project", "mkek"), size)
+        return round_trip(self._rows().select_related("project", "mkek"), size)
 
     def move(self, page: Sequence[ProjectKEK]) -> Outcome:
         """Rewrap a page."""

@@ -11,7 +11,7 @@ from keepsite.keyring.generations import next_generation
 from keepsite.keyring.models import ProjectKEK
 from keepsite.keyring.querysets import sealed_row_models
 from keepsite.keyring.rotation.scope import Scope
-from keepsite.keyring.rotation.work import Outcome, Work, paged
+from keepsite.keyring.rotation.work import Outcome, Work, round_trip
 
 
 class Rotate(Work):
@@ -39,7 +39,7 @@ class Rotate(Work):
 
     def pages(self, size: int) -> Iterator[list[ProjectKEK]]:
         """Those with their project."""
-        return paged(self._rows().select_related("project"), size)
+        return round_trip(self._rows().select_related("project"), size)
 
     def move(self, page: Sequence[ProjectKEK]) -> Outcome:
         """Replace a page, one by one."""

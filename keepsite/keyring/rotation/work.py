@@ -68,11 +68,17 @@ class Work(ABC):
         """Do what is due once nothing is left."""
 
 
-def paged(rows: QuerySet[Any], size: int) -> Iterator[list[Any]]:  # Any: rows of one model
-    """Go through ``rows`` by primary key from a random place and round to it: runs at once hardly meet."""
+def paged(
+    rows: QuerySet[Any], size: int, *, after: str = ""
+) -> Iterator[list[Any]]:  # Any: rows of one model
+    """Go through ``rows`` by primary key, from ``after`` on."""
+    while page := list(rows.filter(pk__gt=after).order_by("pk")[:size]):
+        yield page
+        after = page[-1].pk
+
+
+def round_trip(rows: QuerySet[Any], size: int) -> Iterator[list[Any]]:  # Any: rows of one model
+    """Go through ``rows`` from a random place and round to it: runs at once hardly meet."""
     start = new_id()
-    for part, cursor in ((rows, start), (rows.filter(pk__lte=start), "")):
-        last = cursor
-        while page := list(part.filter(pk__gt=last).order_by("pk")[:size]):
-            yield page
-            last = page[-1].pk
+    yield from paged(rows, size, after=start)
+    yield from paged(rows.filter(pk__lte=start), size)
