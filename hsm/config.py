@@ -124,6 +124,13 @@ class HSMConfig:
     pool_size: int = 8
     wait_s: float = 2.0
     cache_max_keys: int = 2000
+    data_key_above_bytes: int | None = None  # the operator's choice; the profile's limit holds besides
+
+    @property
+    def single_call_bytes(self) -> int:
+        """The longest payload that is given to the token itself; longer ones get a data key."""
+        limit = self.profile.max_single_part_bytes
+        return limit if self.data_key_above_bytes is None else min(limit, self.data_key_above_bytes)
 
 
 def load_config(path: Path, *, pool_size: int, wait_s: float, cache_max_keys: int) -> HSMConfig:
@@ -132,6 +139,7 @@ def load_config(path: Path, *, pool_size: int, wait_s: float, cache_max_keys: in
     ::
 
         profile = "softhsm"            # or "generic"; a field of Profile here overrides it
+        data_key_above_bytes = 4096    # longer payloads get a data key; else as max_single_part_bytes says
 
         [[members]]
         name = "a"
@@ -144,6 +152,9 @@ def load_config(path: Path, *, pool_size: int, wait_s: float, cache_max_keys: in
     """
     top = _Table(_parse(path), path, "")
     profile = _profile(top)
+    data_key_above = top.take("data_key_above_bytes", int, "a size in bytes, 0 or more", None)
+    if data_key_above is not None and data_key_above < 0:
+        top.refuse("data_key_above_bytes", "a size in bytes, 0 or more")
     tables = top.take("members", list, "one or more [[members]] tables")
     top.refuse_rest()
     if not tables:
@@ -152,7 +163,12 @@ def load_config(path: Path, *, pool_size: int, wait_s: float, cache_max_keys: in
     for field in ("name", "token_label", "token_serial"):
         _refuse_twins(path, field, members)
     return HSMConfig(
-        members=members, profile=profile, pool_size=pool_size, wait_s=wait_s, cache_max_keys=cache_max_keys
+        members=members,
+        profile=profile,
+        pool_size=pool_size,
+        wait_s=wait_s,
+        cache_max_keys=cache_max_keys,
+        data_key_above_bytes=data_key_above,
     )
 
 

@@ -4,6 +4,7 @@ import structlog
 
 from hsm.keys import Encrypted
 from keepsite.errors import KeyMaterialError, Unavailable
+from keepsite.keyring import formats
 from keepsite.keyring.errors import NoCurrentMKEK, UnknownFormat, translating
 from keepsite.keyring.generations import first_generation
 from keepsite.keyring.mkeks import activate_mkek, generate_mkek
@@ -24,8 +25,6 @@ __all__ = [
 ]
 
 log = structlog.get_logger(__name__)
-
-SEALED_FORMAT = 1
 
 
 def sealing_key(project_id: str) -> ProjectKEK:
@@ -49,16 +48,7 @@ def seal(plaintext: Plaintext, *, pkek: ProjectKEK, context: SealContext) -> Sea
         KeyMaterialError: the pKEK does not open; an operator must look.
     """
     with translating("seal", pkek_id=pkek.id, secret_id=context.secret_id):
-        encrypted = proven_hsm(pkek.mkek).encrypt(
-            pkek.wrapped_key, plaintext.reveal(), aad=context.aad(pkek.id)
-        )
-    return Sealed(
-        format=SEALED_FORMAT,
-        pkek_id=pkek.id,
-        iv=encrypted.iv,
-        ciphertext=encrypted.ciphertext,
-        size_bytes=len(plaintext),
-    )
+        return formats.seal(proven_hsm(pkek.mkek), pkek.wrapped_key, plaintext, context)
 
 
 def open_sealed(sealed: Sealed, *, pkek: ProjectKEK, context: SealContext) -> Plaintext:
@@ -70,7 +60,8 @@ def open_sealed(sealed: Sealed, *, pkek: ProjectKEK, context: SealContext) -> Pl
         KeyMaterialError: it was sealed for another secret, project or version, or altered.
         Unavailable: no token could serve.
     """
-    if sealed.format != SEALED_FORMAT:
+    open_it = formats.opener(sealed.format)
+    if open_it is None:
         log.critical("keyring.unknown_format", format=sealed.format, secret_id=context.secret_id)
         raise UnknownFormat
     if sealed.pkek_id != pkek.id or pkek.state == ProjectKEK.State.RETIRED:
@@ -78,7 +69,7 @@ def open_sealed(sealed: Sealed, *, pkek: ProjectKEK, context: SealContext) -> Pl
         raise KeyMaterialError
     encrypted = Encrypted(iv=sealed.iv, ciphertext=sealed.ciphertext)
     with translating("open", pkek_id=pkek.id, secret_id=context.secret_id):
-        return Plaintext(proven_hsm(pkek.mkek).decrypt(pkek.wrapped_key, encrypted, aad=context.aad(pkek.id)))
+        return Plaintext(open_it(proven_hsm(pkek.mkek), pkek.wrapped_key, encrypted, context))
 
 
 def random_key(length_bytes: int) -> Plaintext:
