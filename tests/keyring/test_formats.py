@@ -89,7 +89,9 @@ class TestLargePayloads:
             opened(changed(sealed, ciphertext=sealed.ciphertext[:length_bytes]), pkek, context)
 
     @pytest.mark.parametrize(
-        "elsewhere", [{"secret_id": new_id()}, {"project_id": "p2"}, {"version": 2}], ids=str
+        "elsewhere",
+        [{"secret_id": "another"}, {"project_id": "p2"}, {"version": 2}],
+        ids=["secret", "project", "version"],
     )
     def test_elsewhere_it_does_not_open(self, pkek, context, sealed, elsewhere):
         with pytest.raises(KeyMaterialError):

@@ -25,6 +25,7 @@ from tests.support.servers.mariadb import MariaDB
 from tests.support.traffic import Traffic
 
 GRACE_S = 3
+ENOUGH_ROWS = 2_000  # so many take long enough to be killed in between
 PKEKS, PAYLOADS, RUNS = "keyring_projectkek", "secrets_app_payload", "keyring_kekrun"
 OLD = "pkek_id IN (SELECT id FROM keyring_projectkek WHERE active_marker IS NULL)"
 
@@ -89,7 +90,8 @@ class Campaign:
         behind = "mkek_id <> (SELECT id FROM keyring_mkek WHERE current_marker = 1)"
         with self._step("rewrapping pKEKs", total) as told:
             self._killed_command(
-                "mkek_rewrap", "--batch", "5", when=lambda: self.rows.count(PKEKS, behind) < total * 2 / 3
+                *("mkek_rewrap", "--rate", self._slowly(total)),
+                when=lambda: self.rows.count(PKEKS, behind) < total * 2 / 3,
             )
             told(total - self.rows.count(PKEKS, behind))
             self._to_its_end("mkek_rewrap", "--batch", "20")
@@ -99,21 +101,22 @@ class Campaign:
         projects = self.rows.count(PKEKS, "active_marker = 1")
         with self._step("rotating pKEKs", projects):
             self._killed_command(
-                "pkek_rotate", "--all", "--yes", "--batch", "5",
+                *("pkek_rotate", "--all", "--yes", "--rate", self._slowly(projects)),
                 when=lambda: self.rows.count(PKEKS, "generation = 2") > projects / 3,
             )  # fmt: skip
             self._to_its_end("pkek_rotate", "--all", "--yes")
         assert self.rows.count(PKEKS, "generation > 2") == 0
         total = self.rows.count(PAYLOADS, OLD)
         with self._step("sealing payloads anew", total) as told:
-            self._killed_command("pkek_reencrypt", when=lambda: self._moved(told, total) > total / 4)
-            self._killed_worker(lambda: self._moved(told, total), total)
+            paced = () if total > ENOUGH_ROWS else ("--rate", self._slowly(total))
+            self._killed_command("pkek_reencrypt", *paced, when=lambda: self._moved(told, total) > total / 4)
+            self._killed_worker(lambda: self._moved(told, total), total, paced)
             wait_until(lambda: self._moved(told, total) >= total and self._run_has_ended(), 600)
         self._note_rate("pkek_reencrypt by workers", self._last_run())
         self._to_its_end("pkek_reencrypt")  # what writers stored under a former key at its very end
 
-    def _killed_worker(self, moved, total):
-        self.product.manage("pkek_reencrypt", "--workers")
+    def _killed_worker(self, moved, total, paced):
+        self.product.manage("pkek_reencrypt", "--workers", *paced)
         wait_until(lambda: moved() > total / 2, 300)
         self.product.kill("worker")
         assert self.rows.count(PAYLOADS, OLD) > 0, "the worker was done before it was killed"
@@ -134,6 +137,10 @@ class Campaign:
         os.killpg(command.pid, signal.SIGKILL)
         command.wait()
         self.report.kills.append(arguments[0])
+
+    def _slowly(self, rows):
+        """A pace that leaves time to kill what keeps it."""
+        return str(max(rows / 6, 1))
 
     def _to_its_end(self, *arguments):
         """Run a command until nothing is left; one that stands behind a killed one waits for its end."""

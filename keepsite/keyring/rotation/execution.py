@@ -131,9 +131,8 @@ class Execution:
         self.run.rows_left = max(0, self.run.rows_left - outcome.done - outcome.lost)
         if outcome.failures:
             self._note_failures(outcome.failures)
-        held = self._beat()
         self._told(self.run)
-        return held
+        return self._beat()
 
     def _note_failures(self, failures: list[Failure]) -> None:
         rows = [
