@@ -22,14 +22,13 @@ numbers = count(2)
 @pytest.fixture(scope="module")
 def stored(product):
     """Secrets of four projects: who may read each, and what it holds."""
-    callers = [
-        Remote(product, product.make_key(project=f"p{n}", user="u", roles=["member"])) for n in range(4)
-    ]
-    return [
-        (caller, caller.store(f"secret {number} of {caller.key[:4]}"), f"secret {number} of {caller.key[:4]}")
-        for caller in callers
-        for number in range(3)
-    ]
+    found = []
+    for project in ("p1", "p2", "p3", "p4"):
+        caller = Remote(product, product.make_key(project=project, user="u", roles=["member"]))
+        for number in range(3):
+            text = f"secret {number} of {project}"
+            found.append((caller, caller.store(text), text))
+    return found
 
 
 @pytest.fixture

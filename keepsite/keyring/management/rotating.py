@@ -91,6 +91,9 @@ class RotationCommand(BaseCommand):
                 run = self._started(scope, options)
             else:
                 self.stderr.write(f"Going on with run {run.id} of {run.created_at:%Y-%m-%dT%H:%M:%SZ}.")
+                runs.set_pace(
+                    run, rate=options["rate"], batch_rows=options["batch"], actor=command_principal()
+                )
                 if run.state in runs.STARTABLE:
                     runs.resume(run, actor=command_principal(), by_workers=False)
             claimed = runs.claim(run.id, runner=runner, now=timezone.now())

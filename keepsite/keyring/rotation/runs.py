@@ -166,6 +166,20 @@ def cancel(run: KEKRun, *, actor: Actor) -> None:
     audit.record("kek_run.cancelled", actor=actor, subject=run)
 
 
+def set_pace(run: KEKRun, *, rate: float | None, batch_rows: int, actor: Actor) -> None:
+    """Give a run another rate and batch, from its next slice or start on.
+
+    Raises:
+        NotAllowed: ``actor`` is no operator.
+        InvalidInput: rate or batch make no sense.
+    """
+    require_operator(actor)
+    _check_pace(rate, batch_rows)
+    this = KEKRun.objects.filter(id=run.id)
+    writes.commit(lambda: this.update(rate=rate, batch_rows=batch_rows), committed=lambda: False)
+    run.rate, run.batch_rows = rate, batch_rows
+
+
 def progress(run: KEKRun) -> Progress:
     """How far ``run`` is, from its row alone."""
     per_second = run.rows_done / run.busy_s if run.busy_s else 0.0

@@ -47,8 +47,8 @@ class TestWholeRotation:
         call_command("mkek_activate", "strict", "--yes")
         other = api.other(project="strict project")
         path = other.store("x")
-        call_command("mkek_generate", "--label", "next")
-        call_command("mkek_activate", "next", "--yes")
+        call_command("mkek_generate", "--label", "after strict")
+        call_command("mkek_activate", "after strict", "--yes")
         with pytest.raises(CommandError, match="pkek_rotate --mkek strict"):
             call_command("mkek_rewrap")
         with pytest.raises(CommandError, match="pkek_rotate --mkek strict and pkek_reencrypt"):
