@@ -142,7 +142,7 @@ def _import_wrapped(session: pkcs11.Session, native: Native, value: bytearray, n
             _C_UNWRAP_KEY, c_ulong, c_void_p, c_ulong, c_void_p, c_ulong, c_void_p, c_ulong, c_void_p
         )
         rv = unwrap(
-            *(_number(session), byref(mechanism), int(private.handle), wrapped, len(wrapped)),
+            *(_number(session), byref(mechanism), int(private.handle or 0), wrapped, len(wrapped)),
             *(attributes.array, attributes.count, byref(c_ulong())),
         )
         if rv != CKR_OK:

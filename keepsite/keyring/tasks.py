@@ -1,7 +1,6 @@
 """What workers run: slices of rotations.  A message holds a run's id; its name carries the version."""
 
 import structlog
-from celery import Task
 from django.utils import timezone
 from kombu.exceptions import OperationalError as BrokerError
 
@@ -18,8 +17,8 @@ SLICE_S = 2.0  # orders wait in the same queue, and are answered within seconds
 CONFIRM_TIMEOUT_S = 5
 
 
-@app.task(name=RUN, bind=True)
-def work_on_run(self: Task, run_id: str) -> None:  # type: ignore[type-arg]  # generic for type checkers only
+@app.task(name=RUN)
+def work_on_run(run_id: str) -> None:
     """Work on a run for a moment, and put it back into the line if something is left."""
     structlog.contextvars.bind_contextvars(run_id=run_id)
     run = claim(run_id, runner=runner_name(), now=timezone.now())
@@ -29,6 +28,6 @@ def work_on_run(self: Task, run_id: str) -> None:  # type: ignore[type-arg]  # g
     execution = Execution(run, actor=worker_of(run), slice_s=SLICE_S)
     if execution.execute().state == KEKRun.State.QUEUED and not execution.was_let_go:
         try:
-            self.apply_async(args=(run_id,), retry=False, confirm_timeout=CONFIRM_TIMEOUT_S)
+            app.send_task(RUN, args=(run_id,), retry=False, confirm_timeout=CONFIRM_TIMEOUT_S)
         except (BrokerError, OSError) as error:  # the relay hands it out again
             log.warning("kek_run.not_handed_on", error=type(error).__name__)
