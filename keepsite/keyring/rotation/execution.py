@@ -1,9 +1,12 @@
 """Executing a run: round after round until nothing is left, or nothing more can be done."""
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from datetime import timedelta
+from typing import Any
 
 import structlog
+from django.db import InterfaceError, OperationalError, connection
 from django.db.models import QuerySet
 from django.utils import timezone
 
@@ -13,7 +16,7 @@ from keepsite.errors import KeepsiteError, Unavailable
 from keepsite.ids import new_id
 from keepsite.keyring.models import KEKRun, KEKRunFailure
 from keepsite.keyring.rotation.pace import Pace
-from keepsite.keyring.rotation.runs import work_of
+from keepsite.keyring.rotation.runs import HAND_OUT_AGAIN_S, work_of
 from keepsite.keyring.rotation.scope import Scope
 from keepsite.keyring.rotation.work import Failure, Outcome, Work
 
@@ -57,6 +60,11 @@ class Execution:
             self._work(work)
         except Unavailable as error:
             self._let_go(type(error.__cause__ or error).__name__)
+        except (OperationalError, InterfaceError) as error:  # a read met a database that was away
+            if not writes.is_passing(error):
+                raise
+            connection.close()
+            self._let_go(type(error).__name__)
         except KeepsiteError as error:
             log.warning(
                 "kek_run.refused", run_id=self.run.id, error=type(error).__name__, reason=error.public
@@ -75,7 +83,8 @@ class Execution:
                 moved += outcome.done + outcome.lost
                 if not self._report(outcome) or self._is_over():
                     return
-                if not pace.keep(outcome.done, go_on=self._beat) or self._is_over():
+                pace.count(outcome.done)
+                if self._yields_to(pace) or not pace.keep(0, go_on=self._beat) or self._is_over():
                     return
             self._count(work)
             if not moved:
@@ -93,7 +102,7 @@ class Execution:
         for page in work.pages(size):
             while True:
                 room = None if self._limit is None else self._limit - self._done_here
-                outcome = work.move(page if room is None else page[:room])
+                outcome = _moved(work, page if room is None else page[:room])
                 away, outcome.unavailable = outcome.unavailable, None
                 yield outcome
                 if away is None:
@@ -120,6 +129,14 @@ class Execution:
             self._rest(KEKRun.State.QUEUED)
             return True
         return False
+
+    def _yields_to(self, pace: Pace) -> bool:
+        """Whether a worker lets go, because waiting for a slow pace would take longer than its slice."""
+        if self._slice_s is None or time.monotonic() - self._began + pace.left_s() <= self._slice_s:
+            return False
+        self.was_let_go = True
+        self._rest(KEKRun.State.QUEUED, again_in_s=pace.left_s())
+        return True
 
     def _count(self, work: Work) -> None:
         self.run.rows_left = work.left()
@@ -176,8 +193,10 @@ class Execution:
             writes.commit(lambda: kept.update(**numbers), committed=lambda: False)
         return bool(written[0])
 
-    def _rest(self, state: str) -> None:
-        self._write(state=state, handed_out_at=timezone.now())
+    def _rest(self, state: str, *, again_in_s: float = HAND_OUT_AGAIN_S) -> None:
+        """Let go of the run; the relay hands it out again after so long."""
+        handed_out_at = timezone.now() + timedelta(seconds=again_in_s - HAND_OUT_AGAIN_S)
+        self._write(state=state, handed_out_at=handed_out_at)
 
     def _let_go(self, error: str) -> None:
         """HSM or database are away: workers try again later, a command gives up for now."""
@@ -197,3 +216,10 @@ class Execution:
                 subject=self.run,
                 reason=f"{self.run.rows_done} done, {self.run.rows_failed} failed, {self.run.rows_left} left",
             )
+
+
+def _moved(work: Work, page: Sequence[Any]) -> Outcome:  # Any: rows of one kind
+    try:
+        return work.move(page)
+    except Unavailable as error:  # the database did not take the page
+        return Outcome(unavailable=error)

@@ -25,12 +25,19 @@ class Pace:
 
     def keep(self, rows: int, *, go_on: Callable[[], bool]) -> bool:
         """Wait until ``rows`` more are due; whether ``go_on`` said yes all the while."""
-        self._rows += rows
-        if self._per_second is None:
-            return True
-        due = self._started + self._rows / self._per_second
-        while (left := due - self._clock()) > 0:
+        self.count(rows)
+        while (left := self.left_s()) > 0:
             self._nap(min(left, LONGEST_NAP_S))
             if not go_on():
                 return False
         return True
+
+    def count(self, rows: int) -> None:
+        """Note that so many were done."""
+        self._rows += rows
+
+    def left_s(self) -> float:
+        """How long until more are due; 0 if they are."""
+        if self._per_second is None:
+            return 0.0
+        return max(0.0, self._started + self._rows / self._per_second - self._clock())

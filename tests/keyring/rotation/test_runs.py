@@ -218,6 +218,17 @@ class TestWorkers:
 
         assert (ended.state, ended.rows_done, ended.rows_left) == (State.QUEUED, 1, 2)
 
+    def test_a_slow_pace_is_not_waited_for_in_the_worker(self, projects, new_mkek):
+        new_mkek()
+        slow = runs.start(REWRAP, Scope(), actor=ACTOR, batch_rows=1, rate=0.01)
+
+        work_on_run(slow.id)
+
+        now = timezone.now()
+        assert (refreshed(slow).state, refreshed(slow).rows_done) == (State.QUEUED, 1)
+        assert list(runs.due_for_workers(now + timedelta(seconds=50))) == []
+        assert list(runs.due_for_workers(now + timedelta(seconds=110))) == [slow.id]
+
     def test_without_a_token_it_waits_in_the_line(self, run, shim):
         shim.answer(0x02, "C_WrapKey")
 
