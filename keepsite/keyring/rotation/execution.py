@@ -132,10 +132,11 @@ class Execution:
 
     def _yields_to(self, pace: Pace) -> bool:
         """Whether a worker lets go, because waiting for a slow pace would take longer than its slice."""
-        if self._slice_s is None or time.monotonic() - self._began + pace.left_s() <= self._slice_s:
+        wait_s = pace.left_s()
+        if self._slice_s is None or not wait_s or time.monotonic() - self._began + wait_s <= self._slice_s:
             return False
         self.was_let_go = True
-        self._rest(KEKRun.State.QUEUED, again_in_s=pace.left_s())
+        self._rest(KEKRun.State.QUEUED, again_in_s=wait_s)
         return True
 
     def _count(self, work: Work) -> None:
