@@ -12,7 +12,7 @@ PIP_COMPILE := $(BIN)/pip-compile --quiet --generate-hashes --no-emit-index-url 
 	--no-emit-trusted-host --no-header --strip-extras --allow-unsafe --no-annotate
 
 .DEFAULT_GOAL := help
-.PHONY: help run test lint bench chaos-hsm fuzz-hsm compare-barbican schemathesis screenshots lock clean-state
+.PHONY: help run test lint bench chaos-hsm chaos-rotation fuzz-hsm compare-barbican schemathesis screenshots lock clean-state
 
 help: ## List these commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-17s  %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -63,6 +63,11 @@ schemathesis: ## Attack a Keepsite of its own with what its OpenAPI document say
 	@deploy/embedded/packages.sh test
 	@deploy/embedded/venv.sh constraints-dev.txt
 	@$(BIN)/python -m tests.openapi.attack $(FLAGS)
+
+chaos-rotation: ## Every key replaced under traffic while what replaces them is killed; OPTIONS="--database sqlite"
+	@deploy/embedded/packages.sh test
+	@deploy/embedded/venv.sh constraints-dev.txt
+	@$(BIN)/python -m tests.support.rotation_campaign $(OPTIONS)
 
 screenshots: ## Pictures of the console, light and dark, in .screens
 	@deploy/embedded/packages.sh test

@@ -206,7 +206,7 @@ class Campaign:
 
     def _warm(self):
         """Have every key cached on both members, so that each unwrap from now on is somebody's doing."""
-        for one in self.hsm._group.members:  # noqa: SLF001  # callers cannot choose a member
+        for one in self.hsm._group.members:  # callers cannot choose a member
             for key, sealed in zip(self.keys, self.load.sealed, strict=True):
                 one.serve(lambda connection, key=key, sealed=sealed: connection.decrypt(key, sealed, aad=AAD))
 

@@ -102,7 +102,7 @@ class Fuzz:
             )
             for _ in range(self.dice.randrange(12))
         )
-        strange._in_use = dict.fromkeys((False, True), _Template(rows))  # noqa: SLF001  # what is strange
+        strange._unwrapped = dict.fromkeys(strange._unwrapped, _Template(rows))  # what is strange
         handle = strange.unwrap(self.session, 0x2109, self.mkek, self.wrapped, tell_length=False)
         self.native.destroy(self.session, handle)
 

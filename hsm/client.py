@@ -7,7 +7,7 @@ from hsm.config import HSMConfig, Profile
 from hsm.connection import Connection
 from hsm.errors import CallRefused, ForkedHSM, IntegrityFailed
 from hsm.group import Group, Listener
-from hsm.keys import GCM_TAG_BYTES, Encrypted, MKEKInfo, WrappedKey
+from hsm.keys import GCM_TAG_BYTES, Encrypted, MKEKInfo, UnwrapTemplate, WrappedKey
 from hsm.member import MemberStatus
 
 T = TypeVar("T")
@@ -106,14 +106,31 @@ class HSM:
         """Return random bytes made by the token: 1 call."""
         return self._run(lambda connection: connection.random(length_bytes))
 
-    def generate_mkek(self, *, label: str) -> MKEKInfo:
+    def rewrap(self, key: WrappedKey, *, mkek_id: bytes) -> bytes:
+        """Return ``key`` wrapped under another MKEK, proven by its canary: 7 calls; nothing is stored.
+
+        Raises:
+            IntegrityFailed: the key does not unwrap or open its canary; keep its old bytes.
+            MKEKNotFound: one of the two MKEKs is not on the token.
+            CallRefused: the old MKEK's template forbids it, or the new one is not trusted.
+        """
+        return self._run(lambda connection: connection.rewrap(key, mkek_id=mkek_id))
+
+    def generate_mkek(self, *, label: str, template: UnwrapTemplate = UnwrapTemplate.NONE) -> MKEKInfo:
         """Make an AES-256 MKEK on one member's token, durable on return; never repeated.
 
         Raises:
             LabelTaken: a key of this label exists.
         """
+        return self.ceremony(lambda connection: connection.generate_mkek(label=label, template=template))
+
+    def ceremony(self, work: Callable[[Connection], T], *, member: str | None = None) -> T:
+        """Run ``work`` once on the named member, or on any that serves; nobody repeats it on another."""
         self._start_if_needed()
-        return self._group.run_once(lambda connection: connection.generate_mkek(label=label))
+        if member is None:
+            return self._group.run_once(work)
+        named = next(one for one in self._group.members if one.config.name == member)
+        return named.serve(work, once=True)
 
     def mkeks(self) -> tuple[MKEKInfo, ...]:
         """Return the MKEKs on the token, by label; a search, not for the request path."""

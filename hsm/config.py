@@ -134,11 +134,18 @@ class HSMConfig:
     hard_hang_s: float = 30.0
     processes: int = 1
     session_object_budget: int | None = None
+    data_key_above_bytes: int | None = None  # the operator's choice; the profile's limit holds besides
 
     @property
     def patience_s(self) -> float:
         """How long one member may keep a request waiting, so that time is left for another member."""
         return self.wait_s if len(self.members) == 1 else min(self.wait_s, self.budget_s / 2)
+
+    @property
+    def single_call_bytes(self) -> int:
+        """The longest payload that is given to the token itself; longer ones get a data key."""
+        limit = self.profile.max_single_part_bytes
+        return limit if self.data_key_above_bytes is None else min(limit, self.data_key_above_bytes)
 
 
 def load_config(
@@ -149,11 +156,12 @@ def load_config(
     ::
 
         profile = "softhsm"            # or "generic"; a field of Profile here overrides it
-        budget_ms = 2000               # this and the next four may be left out
+        budget_ms = 2000               # this and the next five may be left out
         soft_hang_ms = 500
         hard_hang_s = 30
         processes = 12                 # of all nodes that use these tokens; else ``processes`` as given
         session_object_budget = 50000  # session objects that each token has room for
+        data_key_above_bytes = 4096    # longer payloads get a data key; else as max_single_part_bytes says
 
         [[members]]
         name = "a"
@@ -166,6 +174,9 @@ def load_config(
     """
     top = _Table(_parse(path), path, "")
     profile = _profile(top)
+    data_key_above = top.take("data_key_above_bytes", int, "a size in bytes, 0 or more", None)
+    if data_key_above is not None and data_key_above < 0:
+        top.refuse("data_key_above_bytes", "a size in bytes, 0 or more")
     tables = top.take("members", list, "one or more [[members]] tables")
     numbers = {
         name: _number_above_zero(top, name, unit)
@@ -194,6 +205,7 @@ def load_config(
         hard_hang_s=float(numbers["hard_hang_s"] or 30),
         processes=numbers["processes"] or processes,
         session_object_budget=numbers["session_object_budget"],
+        data_key_above_bytes=data_key_above,
     )
 
 

@@ -12,12 +12,13 @@ from hsm.config import KEEPERS, HSMConfig, MemberConfig
 from hsm.errors import CanaryMismatch, IntegrityFailed, MechanismUnsupported, MKEKNotFound, PoolExhausted
 from hsm.faults import CKR_DEVICE_REMOVED, CKR_GENERAL_ERROR, STATE_LOST, CallFailed, Kind, translating
 from hsm.handles import Entry, HandleCache
-from hsm.keys import AES_256_BYTES, GCM_IV_BYTES, Canary, Encrypted, MKEKInfo, WrappedKey
+from hsm.keys import AES_256_BYTES, GCM_IV_BYTES, Canary, Encrypted, MKEKInfo, UnwrapTemplate, WrappedKey
 from hsm.library import Library
 from hsm.login import log_in
-from hsm.mkeks import find_mkeks, generate_mkek
+from hsm.mkeks import find_mkeks, generate_mkek, import_mkek
 from hsm.pool import SessionPool
 from hsm.stats import Calls, Tally
+from hsm.templates import unwraps_readable
 
 logger = logging.getLogger(__name__)
 
@@ -60,9 +61,10 @@ class Connection:
         )
         self._mkeks: dict[bytes, int] = {}
         self._is_away = False  # once a call found the token away no other one tries, and hangs as long
+        self._trusted_only: frozenset[bytes] = frozenset()  # MKEKs whose keys only trusted ones may wrap
         try:
             log_in(self._native, self.owner, config)
-            self.mkeks()
+            self._tell_unbound(self.mkeks())
         except BaseException:
             self._native.close_session(self.owner)
             raise
@@ -170,6 +172,28 @@ class Connection:
             if self._native.decrypt(session, key, iv, b"", ciphertext) != plaintext:
                 raise CallFailed(CKR_GENERAL_ERROR, "C_Decrypt")
 
+    def rewrap(self, key: WrappedKey, *, mkek_id: bytes) -> bytes:
+        """Return ``key`` wrapped under another MKEK, proven by its canary: 7 calls; no cached handle changes.
+
+        Raises:
+            IntegrityFailed: the key does not open its canary; keep the old bytes and have somebody look.
+        """
+        mkek = self._mkek(mkek_id)
+        with self.pool.session() as session, self._forgetting_mkek(mkek_id):
+            movable = self._unwrap_in(session, key.mkek_id, key.wrapped, to_move=True)
+            try:
+                wrapped = self._native.wrap(session, self._profile.wrap_mechanism, mkek, movable)
+            finally:
+                self._native.destroy(session, movable)
+            handle = self._unwrap_in(session, mkek_id, wrapped)
+            try:
+                plaintext = self._open_canary(session, handle, key.canary)
+            finally:
+                self._native.destroy(session, handle)
+        if not secrets.compare_digest(plaintext, key.canary.plaintext):
+            raise IntegrityFailed(f"key {key.key_id} does not open its own canary")
+        return wrapped
+
     def is_alive(self) -> bool:
         """Return whether the token still knows the session that logged in: 1 call."""
         return self._native.has_session(self.owner)
@@ -179,20 +203,39 @@ class Connection:
     def mkeks(self) -> tuple[MKEKInfo, ...]:
         """Search the MKEKs; their handles are kept for wrapping and unwrapping."""
         with self._searching() as session:
-            found = self._native.calls.run("search", find_mkeks, session)
+            found = self._native.calls.run("search", find_mkeks, session, self._native)
         self._mkeks = {info.mkek_id: handle for info, handle in found}
+        self._trusted_only = frozenset(
+            info.mkek_id for info, _ in found if info.template is UnwrapTemplate.ROTATABLE
+        )
         return tuple(info for info, _ in found)
 
-    def generate_mkek(self, *, label: str) -> MKEKInfo:
+    def generate_mkek(self, *, label: str, template: UnwrapTemplate = UnwrapTemplate.NONE) -> MKEKInfo:
         """Make an MKEK, durable on return.
 
         Raises:
             LabelTaken: a key of this label exists.
         """
         with self._searching(read_write=True) as session:
-            info = generate_mkek(session, label=label)
+            info = generate_mkek(session, self._native, label=label, template=template)
         self.mkeks()
         return info
+
+    def import_mkek(self, value: bytearray, new: MKEKInfo) -> None:
+        """Make a key of a known value an MKEK of this token, durable on return.
+
+        Raises:
+            LabelTaken: a key of this label exists.
+        """
+        with self._searching(read_write=True) as session:
+            import_mkek(session, self._native, value, new)
+        self.mkeks()
+
+    def gives_out(self, key: WrappedKey) -> bool:
+        """Return whether the token would unwrap ``key`` so that it may be read: no template forbids it."""
+        mkek = self._mkek(key.mkek_id)
+        with self._fresh_session() as session:
+            return unwraps_readable(self._native, session, mkek, key.wrapped, self._profile.wrap_mechanism)
 
     def close(self) -> None:
         """Close every session and with them the login; no call may be in flight."""
@@ -236,15 +279,23 @@ class Connection:
         return self._native.decrypt(session, handle, canary.iv, canary.aad, canary.ciphertext)
 
     def _unwrap(self, mkek_id: bytes, wrapped: bytes) -> int:
-        mkek, wrap_mechanism = self._mkek(mkek_id), self._profile.wrap_mechanism
-        tell_length = self._profile.unwrap_needs_value_len
         try:
-            with self.keepers.session() as session, self._forgetting_mkek(mkek_id), self._noting_away():
-                return self._native.unwrap(session, wrap_mechanism, mkek, wrapped, tell_length=tell_length)
+            with self.keepers.session() as session, self._noting_away():
+                return self._unwrap_in(session, mkek_id, wrapped)
         except CallFailed as failed:
             if failed.kind is Kind.SESSION:  # a keeper died, and the keys that it kept with it
                 raise CallFailed(STATE_LOST, failed.function) from failed
             raise
+
+    def _unwrap_in(self, session: int, mkek_id: bytes, wrapped: bytes, *, to_move: bool = False) -> int:
+        mkek = self._mkek(mkek_id)
+        with self._forgetting_mkek(mkek_id):
+            return self._native.unwrap(
+                *(session, self._profile.wrap_mechanism, mkek, wrapped),
+                tell_length=self._profile.unwrap_needs_value_len,
+                trusted_only=mkek_id in self._trusted_only,
+                to_move=to_move,
+            )
 
     def _mkek(self, mkek_id: bytes) -> int:
         """Return an MKEK's handle, searched at login and again only for an id that is new to us."""
@@ -331,6 +382,16 @@ class Connection:
                 f"{self._config.name}: the token lacks {names}, which profile {self._profile.name!r} needs; "
                 "choose another profile or token"
             )
+
+    def _tell_unbound(self, mkeks: tuple[MKEKInfo, ...]) -> None:
+        """Say at start what the token does not keep a thief of the PIN from."""
+        for mkek in mkeks:
+            if mkek.template is UnwrapTemplate.NONE:
+                logger.warning(
+                    "%s: MKEK %s has no unwrap template: whoever has the PIN can read the keys it wraps",
+                    self._config.name,
+                    mkek.label,
+                )
 
     def _mismatch(self, key: WrappedKey) -> str:
         return (

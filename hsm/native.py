@@ -125,6 +125,7 @@ _ENCRYPT, _DECRYPT, _WRAP, _UNWRAP, _SIGN, _VERIFY = 0x104, 0x105, 0x106, 0x107,
 _CLASS = (0x000, _CKO_SECRET_KEY.to_bytes(8, "little"))
 _KEY_TYPE = (0x100, _CKK_AES.to_bytes(8, "little"))
 _VALUE_LEN = (0x161, AES_256_BYTES.to_bytes(8, "little"))
+_WRAP_WITH_TRUSTED = (0x210, _YES)
 
 _AT_BIRTH = (  # lives only until it is wrapped
     *(
@@ -136,6 +137,10 @@ _AT_BIRTH = (  # lives only until it is wrapped
         (_SENSITIVE, _YES),
         (_EXTRACTABLE, _YES),
     ),
+    *((_ENCRYPT, _NO), (_DECRYPT, _NO), (_WRAP, _NO), (_UNWRAP, _NO), (_SIGN, _NO), (_VERIFY, _NO)),
+)
+_TO_MOVE = (  # a stored pKEK on its way from one MKEK to another: unwrapped, wrapped again, destroyed
+    *(_CLASS, _KEY_TYPE, (_TOKEN, _NO), (_PRIVATE, _YES), (_SENSITIVE, _YES), (_EXTRACTABLE, _YES)),
     *((_ENCRYPT, _NO), (_DECRYPT, _NO), (_WRAP, _NO), (_UNWRAP, _NO), (_SIGN, _NO), (_VERIFY, _NO)),
 )
 _IN_USE = (
@@ -179,6 +184,14 @@ def _metered(
     return decorate
 
 
+def mechanism_of(number: int, parameter: tuple[int, ...] = ()) -> Structure:
+    """Return a CK_MECHANISM whose parameter is a structure of machine words, or nothing."""
+    words = (c_ulong * len(parameter))(*parameter)
+    mechanism = _Mechanism(number, addressof(words) if parameter else None, ctypes.sizeof(words))
+    mechanism.kept = words  # its memory must live as long
+    return mechanism
+
+
 class Native:
     """One module's functions, numbers in and bytes out; every answer but CKR_OK raises ``CallFailed``.
 
@@ -191,6 +204,7 @@ class Native:
         get_list.argtypes, get_list.restype = (c_void_p,), c_ulong
         table = POINTER(_FunctionList)()
         _check(get_list(byref(table)), "C_GetFunctionList")
+        self._table = table
         bound = {
             name: ctypes.CFUNCTYPE(c_ulong, *arguments)(table.contents.functions[index])
             for name, (index, arguments) in _SIGNATURES.items()
@@ -201,6 +215,22 @@ class Native:
         self.calls = Calls()
         self._birth = _Template(_AT_BIRTH)
         self._in_use = {False: _Template(_IN_USE), True: _Template((*_IN_USE, _VALUE_LEN))}
+        self._unwrapped = {
+            (to_move, tells, trusted): _Template(
+                (
+                    *(_TO_MOVE if to_move else _IN_USE),
+                    *((_VALUE_LEN,) if tells else ()),
+                    *((_WRAP_WITH_TRUSTED,) if trusted else ()),
+                )
+            )
+            for to_move in (False, True)
+            for tells in (False, True)
+            for trusted in (False, True)
+        }
+
+    def function(self, index: int, *arguments: Any) -> Any:  # Any: ctypes' types have no common name
+        """Return one more function of the list, for ceremonies; its answer comes back as it is."""
+        return ctypes.CFUNCTYPE(c_ulong, *arguments)(self._table.contents.functions[index])
 
     def view(self, calls: Calls) -> "Native":
         """Return the same functions, counted in ``calls``."""
@@ -315,14 +345,24 @@ class Native:
         return ctypes.string_at(out, length.value)
 
     @_metered("unwrap")
-    def unwrap(
-        self, session: int, mechanism_type: int, mkek: int, wrapped: bytes, *, tell_length: bool
+    def unwrap(  # noqa: PLR0913  # as many as C_UnwrapKey
+        self,
+        session: int,
+        mechanism_type: int,
+        mkek: int,
+        wrapped: bytes,
+        *,
+        tell_length: bool,
+        trusted_only: bool = False,
+        to_move: bool = False,
     ) -> int:
         """Return the handle of an unwrapped session object, which only encrypts and decrypts; 1 call.
 
-        It cannot be extracted and lives until ``session`` closes.
+        It cannot be extracted and lives until ``session`` closes.  ``trusted_only`` says what an
+        MKEK with such a template demands: the key may only leave wrapped by a trusted one.  With
+        ``to_move`` the object can be wrapped, and nothing else.
         """
-        template = self._in_use[tell_length]
+        template = self._unwrapped[to_move, tell_length, trusted_only]
         mechanism, handle = _Mechanism(mechanism_type, None, 0), c_ulong()
         rv = self._functions["C_UnwrapKey"](
             *(session, byref(mechanism), mkek, wrapped, len(wrapped)),

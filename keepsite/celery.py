@@ -14,7 +14,7 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "keepsite.settings")
 
 app = Celery("keepsite")
 app.config_from_object("django.conf:settings", namespace="CELERY")
-app.autodiscover_tasks(["orders_app"])
+app.autodiscover_tasks(["orders_app", "keepsite.keyring"])
 
 
 @setup_logging.connect

@@ -84,6 +84,11 @@ SCHEMA: dict[str, tuple[type, Any]] = {
     "KEEPSITE_ORDER_HANDOUT_S": (int, 15),  # after this long an unclaimed order is handed out again
     "KEEPSITE_ORDER_MAX_ATTEMPTS": (int, 20),
     "KEEPSITE_RELAY_POLL_S": (float, 2.0),
+    # replacing keys
+    "KEEPSITE_KEK_GRACE_S": (
+        int,
+        3_600,
+    ),  # a replaced key may still be used by what began before: not retired
     # deleted objects
     "KEEPSITE_RECOVERY_DAYS": (int, 30),  # days in which an operator can bring one back; then it is purged
 }

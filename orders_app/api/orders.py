@@ -102,12 +102,12 @@ class OrderViewSet(ResourceViewSet):
         order_type = Order.Type(wanted["type"])
         check_expiration(values.get("expiration"), now=timezone.now())
         has_private_key = order_type is Order.Type.ASYMMETRIC
-        passphrase = OrderMetaSerializer.passphrase_of(values) if has_private_key else None
+        passphrase = OrderMetaSerializer.passphrase_of(values)
         order = services.place_order(
             actor=self.principal,
             order_type=order_type,
             meta=OrderMetaSerializer.stored_form(values),
-            passphrase=passphrase,
+            passphrase=passphrase if has_private_key else None,
         )
         where = ref(request, "orders", order.id)
         return Response({"order_ref": where}, status=HTTPStatus.ACCEPTED, headers={"Location": where})

@@ -78,5 +78,12 @@ class Payload(SealedRow):
     secret = models.OneToOneField(Secret, on_delete=models.CASCADE, related_name="payload")
     version = models.PositiveIntegerField(default=1)
 
+    context_rows = ("secret__project",)
+
     def __str__(self) -> str:
         return f"payload of {self.secret_id}"
+
+    @property
+    def seal_context(self) -> SealContext:
+        """The secret's, at this row's version."""
+        return self.secret.seal_context(self.version)

@@ -3,9 +3,14 @@ import json
 import pytest
 from django.core.management import CommandError, call_command
 
+pytestmark = pytest.mark.django_db  # the members are compared with what the database says
+
 
 @pytest.fixture
-def configured(settings, token, shim):
+def configured(settings, token, shim, db):
+    from keepsite.keyring.models import MKEK
+
+    MKEK.objects.all().delete()  # what other tests left; this token knows none of them
     settings.HSM_CONFIG = str(token.config_file(shim.module))
     return token
 

@@ -31,6 +31,7 @@ INDEX = {
     "C_CloseAllSessions": 14,
     "C_GetSessionInfo": 15,
     "C_Login": 18,
+    "C_CreateObject": 20,
     "C_DestroyObject": 22,
     "C_GetAttributeValue": 24,
     "C_FindObjectsInit": 26,

@@ -1,24 +1,30 @@
 import json
 from argparse import ArgumentParser
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import asdict
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
+from django.db import Error as DatabaseError
 
 from hsm import provider
+from hsm.ceremony import MemberView, compare_members, differences
 from hsm.client import HSM
 from hsm.connection import mechanism_name
 from hsm.errors import HSMError, MemberUnavailable
 from hsm.footprint import beyond_budget, beyond_limits, footprint
-from hsm.keys import MKEKInfo
+from hsm.keys import WrappedKey
 from hsm.member import MemberStatus
 
 
 class Command(BaseCommand):
     """Log in to the HSM in a process of its own and tell what is there."""
 
-    help = "Log in to every HSM member, check its mechanisms, list its MKEKs; exit code 0 only if all serve."
+    help = (
+        "Log in to every HSM member, check its mechanisms, list its MKEKs and compare the members: exit code"
+        " 0 only if all serve and each opens the canary of every MKEK in service."
+    )
     requires_system_checks = ()  # it says better what is wrong
 
     def add_arguments(self, parser: ArgumentParser) -> None:
@@ -29,34 +35,41 @@ class Command(BaseCommand):
         """Print what each member is and holds.
 
         Raises:
-            CommandError: a member does not serve; what was found out is printed all the same.
+            CommandError: a member does not serve, or lacks an MKEK in service; what was found out is
+                printed all the same.
         """
         del args
         try:
             hsm = HSM(provider.config_from_settings())
         except HSMError as error:
             raise CommandError(str(error)) from error
-        mkeks: tuple[MKEKInfo, ...] = ()
+        canaries = self._canaries()
+        views: tuple[MemberView, ...] = ()
         failed: HSMError | None = None
         try:
             hsm.start()
-            mkeks = hsm.mkeks()
+            views = compare_members(hsm, canaries.values())
         except HSMError as error:
             failed = error
         members = hsm.status()
         if options["json"]:
-            self.stdout.write(json.dumps(_facts(hsm, members, mkeks), indent=2, default=str))
+            self.stdout.write(json.dumps(_facts(hsm, members, views), indent=2, default=str))
         else:
-            self._print(hsm, members, mkeks)
+            self._print(hsm, members)
+            for view in views:
+                self._show(view, canaries)
         with suppress(MemberUnavailable):  # a call hangs; the process ends anyway
             hsm.close()
         if failed is not None:
             raise CommandError(f"{type(failed).__name__}: {failed}") from failed
+        wrong = list(differences(views, canaries))
         out = [member.name for member in members if not member.state.serves]
         if out:
-            raise CommandError(f"{', '.join(out)} cannot serve; the lines above say why.")
+            wrong.append(f"{', '.join(out)} cannot serve; the lines above say why.")
+        if wrong:
+            raise CommandError("\n".join(wrong))
 
-    def _print(self, hsm: HSM, members: tuple[MemberStatus, ...], mkeks: tuple[MKEKInfo, ...]) -> None:
+    def _print(self, hsm: HSM, members: tuple[MemberStatus, ...]) -> None:
         for member in members:
             self._row(f"member {member.name}", member.state)
             if member.last_error:
@@ -77,10 +90,29 @@ class Command(BaseCommand):
         )
         for problem in _problems(hsm, members):
             self._row("  TOO MUCH", problem)
-        for mkek in mkeks:
-            self._row(f"MKEK {mkek.label}", f"id {mkek.mkek_id.hex()}  kcv {mkek.kcv.hex() or '-'}")
-        if not mkeks:
-            self._row("MKEK", "none yet; `manage.py mkek_generate` makes one")
+
+    def _canaries(self) -> Mapping[str, WrappedKey]:
+        """What the database says must be there; without it the tokens are shown as they are."""
+        try:
+            return provider.mkeks_in_service()
+        except DatabaseError as error:
+            self.stderr.write(
+                f"The database is away or not migrated ({type(error).__name__}): members are not compared."
+            )
+            return {}
+
+    def _show(self, view: MemberView, canaries: Mapping[str, WrappedKey]) -> None:
+        self._row(f"MKEKs on {view.name}", str(len(view.mkeks)) if view.mkeks else "none")
+        opened = {canary.mkek_id: view.proofs[canary.key_id] for canary in canaries.values()}
+        for mkek in view.mkeks:
+            proof = opened.get(mkek.mkek_id)
+            said = "unknown to the database" if proof is None else proof or "canary opens"
+            self._row(
+                f"  MKEK {mkek.label}",
+                f"id {mkek.mkek_id.hex()}  kcv {mkek.kcv.hex() or '-'}  template {mkek.template}  {said}",
+            )
+        if not view.mkeks and not canaries:
+            self._row("  MKEK", "none yet; `manage.py mkek_generate` makes one")
 
     def _row(self, name: str, value: str) -> None:
         self.stdout.write(f"{name:<24} {value}")
@@ -92,12 +124,22 @@ def _problems(hsm: HSM, members: tuple[MemberStatus, ...]) -> list[str]:
 
 
 def _facts(
-    hsm: HSM, members: tuple[MemberStatus, ...], mkeks: tuple[MKEKInfo, ...]
+    hsm: HSM, members: tuple[MemberStatus, ...], views: tuple[MemberView, ...]
 ) -> dict[str, Any]:  # Any: JSON
+    known = {mkek.mkek_id: mkek for view in views for mkek in view.mkeks}
     return {
         "members": [asdict(member) for member in members],
         "profile": hsm.profile.name,
         "footprint": asdict(footprint(hsm.config))
         | {"session_object_budget": hsm.config.session_object_budget, "problems": _problems(hsm, members)},
-        "mkeks": [{"label": mkek.label, "id": mkek.mkek_id.hex(), "kcv": mkek.kcv.hex()} for mkek in mkeks],
+        "mkeks": [
+            {
+                "label": mkek.label,
+                "id": mkek.mkek_id.hex(),
+                "kcv": mkek.kcv.hex(),
+                "template": mkek.template,
+                "members": [view.name for view in views if mkek.mkek_id in {m.mkek_id for m in view.mkeks}],
+            }
+            for mkek in known.values()
+        ],
     }
