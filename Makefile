@@ -12,10 +12,10 @@ PIP_COMPILE := $(BIN)/pip-compile --quiet --generate-hashes --no-emit-index-url 
 	--no-emit-trusted-host --no-header --strip-extras --allow-unsafe --no-annotate
 
 .DEFAULT_GOAL := help
-.PHONY: help run test lint bench chaos-colour screenshots lock clean-state
+.PHONY: help run test lint bench chaos-colour chaos-hsm chaos-rotation fuzz-hsm compare-barbican schemathesis screenshots lock clean-state
 
 help: ## List these commands
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s  %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-17s  %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 run: ## Run Keepsite on this machine: API, worker and relay on 127.0.0.1:9311; Ctrl-C stops them
 	@deploy/embedded/packages.sh run
@@ -39,7 +39,7 @@ lint: ## Style, types, direction of imports, templates, missing migrations
 	$(BIN)/djlint templates --lint
 	$(WITH_DEV_ENV) $(BIN)/python manage.py makemigrations --check --dry-run --skip-checks
 
-bench: ## How fast it is, as ratios; ONLY=requests or ONLY=lists runs one part
+bench: ## How fast it is, as ratios; ONLY=requests, ONLY=lists or ONLY=hsm runs one part
 	@deploy/embedded/packages.sh run
 	@deploy/embedded/venv.sh constraints-dev.txt
 	@$(BIN)/python -m bench.run $(if $(ONLY),--only $(ONLY))
@@ -48,6 +48,31 @@ chaos-colour: ## Blue and green change places under load behind a real haproxy, 
 	@deploy/embedded/packages.sh test
 	@deploy/embedded/venv.sh constraints-dev.txt
 	@$(BIN)/python -m bench.chaos_colour $(FLAGS)
+
+chaos-hsm: ## Kill, hang and bring back two HSM appliances under load, and show what callers saw
+	@deploy/embedded/packages.sh run
+	@deploy/embedded/venv.sh constraints-dev.txt
+	@$(BIN)/python -m bench.chaos_hsm
+
+fuzz-hsm: ## 100,000 calls of the C-facing module with faults and lies, and its memory over a million more
+	@deploy/embedded/packages.sh run
+	@deploy/embedded/venv.sh constraints-dev.txt
+	@$(BIN)/python -m bench.fuzz_native
+
+compare-barbican: ## The same requests to Barbican and to Keepsite: what differs, and how fast each is
+	@deploy/embedded/packages.sh test
+	@deploy/embedded/venv.sh constraints-dev.txt
+	@$(BIN)/python -m tests.compare.run $(FLAGS)
+
+schemathesis: ## Attack a Keepsite of its own with what its OpenAPI document says; FLAGS="--max-time 600" for longer
+	@deploy/embedded/packages.sh test
+	@deploy/embedded/venv.sh constraints-dev.txt
+	@$(BIN)/python -m tests.openapi.attack $(FLAGS)
+
+chaos-rotation: ## Every key replaced under traffic while what replaces them is killed; OPTIONS="--database sqlite"
+	@deploy/embedded/packages.sh test
+	@deploy/embedded/venv.sh constraints-dev.txt
+	@$(BIN)/python -m tests.support.rotation_campaign $(OPTIONS)
 
 screenshots: ## Pictures of the console, light and dark, in .screens
 	@deploy/embedded/packages.sh test
@@ -61,6 +86,7 @@ lock: ## Write both constraints files anew from pyproject.toml; FLAGS=--upgrade 
 	$(PIP_COMPILE) $(FLAGS) --extra client --extra test --extra lint --constraint constraints.txt \
 		--output-file constraints-dev.txt pyproject.toml
 	$(PIP_COMPILE) $(FLAGS) --output-file tests/support/keystone-constraints.txt tests/support/keystone.in
+	$(PIP_COMPILE) $(FLAGS) --output-file tests/support/barbican-constraints.txt tests/support/barbican.in
 
 clean-state: ## Delete what `make run` keeps (asks first)
 	@$(or $(PYTHON),/usr/bin/python3) deploy/embedded/clean_state.py

@@ -11,7 +11,7 @@ import tempfile
 import urllib.request
 from pathlib import Path
 
-from bench import lists, load
+from bench import hsm_latency, lists, load
 from tests.support.product import Product
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -29,10 +29,12 @@ COUNTED_AS = {
 
 def main():
     options = arguments()
-    if options.only != "lists":
+    if options.only in {None, "requests"}:
         report(requests(options), options)
-    if options.only != "requests" and not options.json:
+    if options.only in {None, "lists"} and not options.json:
         lists.report(lists.measure(options.database_url))
+    if options.only in {None, "hsm"} and not options.json:
+        hsm_latency.show(hsm_latency.table(options.seconds))
 
 
 def requests(options):
@@ -52,7 +54,7 @@ def requests(options):
 
 def arguments():
     parser = argparse.ArgumentParser(description="Measure the product; every number is of this run.")
-    parser.add_argument("--only", choices=["requests", "lists"], help="one part of it; default: both")
+    parser.add_argument("--only", choices=["requests", "lists", "hsm"], help="one part of it; default: all")
     parser.add_argument("--connections", type=int, default=8)
     parser.add_argument("--seconds", type=float, default=5, help="of each measurement")
     parser.add_argument("--workers", type=int, default=2, help="gunicorn processes")

@@ -4,9 +4,13 @@ The numbers come from the environment; ``keepsite/env.py`` describes them.
 """
 
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
+
+from keepsite.metrics import files as metrics_files
 
 bind = os.environ.get("KEEPSITE_BIND", "127.0.0.1:9311")
 worker_class = "gthread"
@@ -34,6 +38,7 @@ control_socket_disable = True  # by default one socket per user, shared by every
 umask = 0o077
 worker_tmp_dir = "/dev/shm" if Path("/dev/shm").is_dir() else None  # noqa: S108  # heartbeats never wait on a disk
 
+state_dir = Path(os.environ.get("KEEPSITE_STATE_DIR", "/var/lib/keepsite"))
 MANAGE = Path(__file__).resolve().parent.parent / "manage.py"
 
 
@@ -42,10 +47,32 @@ def on_starting(server: object) -> None:  # noqa: ARG001  # gunicorn's signature
     checked = subprocess.run([sys.executable, str(MANAGE), "check"], stdout=subprocess.DEVNULL, check=False)
     if checked.returncode:
         sys.exit("Keepsite does not start like this; `manage.py check` shows the same.")
+    metrics_files.share(state_dir)
+    metrics_files.forget_the_dead(state_dir / "metrics")
 
 
-def post_worker_init(worker: object) -> None:  # noqa: ARG001  # gunicorn's signature
+def pre_fork(server: object, worker: object) -> None:  # noqa: ARG001  # gunicorn's signature
+    """In the parent: refuse to fork with a PKCS#11 module loaded, as --preload may bring about."""
+    if "hsm.library" in sys.modules:
+        from keepsite import startup  # noqa: PLC0415  # it is here already, with all it imports
+
+        startup.refuse_modules_before_fork()
+
+
+def post_worker_init(worker: Any) -> None:  # Any: gunicorn's workers have no common type
     """After the fork and the application's import: the first request finds the token ready."""
     from keepsite import startup  # noqa: PLC0415  # needs the application's settings
 
-    startup.ask_the_token()
+    def replace(_: str) -> None:
+        """Stop accepting, finish what can be finished, and end; the arbiter starts another worker."""
+        os.kill(worker.pid, signal.SIGTERM)
+
+    startup.ask_the_token(threads=worker.cfg.threads, replace=replace)
+
+
+def worker_exit(server: object, worker: object) -> None:  # noqa: ARG001  # gunicorn's signature
+    """A thread that hangs in a PKCS#11 module would keep the interpreter from ending: end without it."""
+    from hsm import provider  # noqa: PLC0415  # needs the application's settings
+
+    if provider.has_calls_in_flight():
+        os._exit(0)

@@ -14,4 +14,5 @@ class HSMAppConfig(AppConfig):
 
         register(checks.check_configuration, "hsm")
         register(checks.check_pin_files, "hsm", "security")
+        register(checks.check_session_objects, "hsm")
         register(checks.check_software_token, "hsm", "security", deploy=True)

@@ -14,6 +14,7 @@ from django.core.checks import Warning as CheckWarning
 from hsm import provider
 from hsm.config import MemberConfig
 from hsm.errors import ConfigInvalid
+from hsm.footprint import beyond_budget
 
 
 def check_configuration(app_configs: Sequence[AppConfig] | None, **_: object) -> Sequence[CheckMessage]:
@@ -60,6 +61,24 @@ def check_pin_files(app_configs: Sequence[AppConfig] | None, **_: object) -> Seq
         for member in _config_members()
         if member.pin.origin.startswith("pin_file")
         and member.pin.lock_path.stat().st_mode & (stat.S_IROTH | stat.S_IWOTH)
+    ]
+
+
+def check_session_objects(app_configs: Sequence[AppConfig] | None, **_: object) -> Sequence[CheckMessage]:
+    """The handle caches of all processes fit into the token, as far as its operator has said what fits."""
+    del app_configs
+    try:
+        too_much = beyond_budget(provider.config_from_settings())
+    except ConfigInvalid:
+        return []  # check_configuration says so
+    if too_much is None:
+        return []
+    return [
+        Error(
+            f"{too_much[0].upper()}{too_much[1:]}.",
+            hint="Lower KEEPSITE_HSM_CACHE_MAX_KEYS, or give the partition more room.",
+            id="hsm.E005",
+        )
     ]
 
 

@@ -6,11 +6,13 @@ from typing import TypeVar
 from hsm.config import HSMConfig, Profile
 from hsm.connection import Connection
 from hsm.errors import CallRefused, ForkedHSM, IntegrityFailed
-from hsm.group import Group
-from hsm.keys import GCM_TAG_BYTES, Encrypted, MKEKInfo, WrappedKey
+from hsm.group import Group, Listener
+from hsm.keys import GCM_TAG_BYTES, Encrypted, MKEKInfo, UnwrapTemplate, WrappedKey
 from hsm.member import MemberStatus
 
 T = TypeVar("T")
+
+_START_WAIT_S = 30.0
 
 
 class HSM:
@@ -30,6 +32,7 @@ class HSM:
         self._group = Group(config)
         self._pid = 0  # of the process that started us; no process has 0
         self._starting = threading.Lock()
+        self._has_started = False
 
     @property
     def profile(self) -> Profile:
@@ -37,18 +40,17 @@ class HSM:
         return self.config.profile
 
     def start(self) -> None:
-        """Load, find the token, log in, check mechanisms, prove the canaries; at most once.
+        """Load, find the token, log in, check mechanisms, prove the canaries on every member; at most once.
+
+        Returns once every member has succeeded or failed; one that hangs is not waited for beyond 30 s.
 
         Raises:
             TokenNotFound, LoginRefused, MechanismUnsupported, ConfigInvalid: an operator must act.
             MKEKNotFound, CanaryMismatch: the token lacks an MKEK, or holds another key under its id.
             MemberUnavailable: the token is away; a probe goes on in the background.
         """
-        self._refuse_fork()
-        with self._starting:
-            if not self._pid:
-                self._group.start()
-                self._pid = os.getpid()
+        self._begin()
+        self._group.wait_until_started(_START_WAIT_S, all_of_them=True)
         self._group.refuse_if_down()  # a failed start is not repeated: probes or a human go on from there
 
     def expect(self, canaries: Iterable[WrappedKey]) -> None:
@@ -104,14 +106,31 @@ class HSM:
         """Return random bytes made by the token: 1 call."""
         return self._run(lambda connection: connection.random(length_bytes))
 
-    def generate_mkek(self, *, label: str) -> MKEKInfo:
+    def rewrap(self, key: WrappedKey, *, mkek_id: bytes) -> bytes:
+        """Return ``key`` wrapped under another MKEK, proven by its canary: 7 calls; nothing is stored.
+
+        Raises:
+            IntegrityFailed: the key does not unwrap or open its canary; keep its old bytes.
+            MKEKNotFound: one of the two MKEKs is not on the token.
+            CallRefused: the old MKEK's template forbids it, or the new one is not trusted.
+        """
+        return self._run(lambda connection: connection.rewrap(key, mkek_id=mkek_id))
+
+    def generate_mkek(self, *, label: str, template: UnwrapTemplate = UnwrapTemplate.NONE) -> MKEKInfo:
         """Make an AES-256 MKEK on one member's token, durable on return; never repeated.
 
         Raises:
             LabelTaken: a key of this label exists.
         """
+        return self.ceremony(lambda connection: connection.generate_mkek(label=label, template=template))
+
+    def ceremony(self, work: Callable[[Connection], T], *, member: str | None = None) -> T:
+        """Run ``work`` once on the named member, or on any that serves; nobody repeats it on another."""
         self._start_if_needed()
-        return self._group.run_once(lambda connection: connection.generate_mkek(label=label))
+        if member is None:
+            return self._group.run_once(work)
+        named = next(one for one in self._group.members if one.config.name == member)
+        return named.serve(work, once=True)
 
     def mkeks(self) -> tuple[MKEKInfo, ...]:
         """Return the MKEKs on the token, by label; a search, not for the request path."""
@@ -124,7 +143,23 @@ class HSM:
 
     def status(self) -> tuple[MemberStatus, ...]:
         """Return how each member stands, without asking the token."""
-        return tuple(member.status() for member in self._group.members)
+        return self._group.status()
+
+    def listen(self, listener: Listener | None) -> None:
+        """Tell ``listener`` each member's status and ended calls once a second, from a thread of ours."""
+        self._group.listen(listener)
+
+    def tell(self) -> None:
+        """Tell the listener now."""
+        self._group.tell()
+
+    def replace_when_stuck(self, replace: Callable[[str], None], *, threads: int) -> None:
+        """Call ``replace`` with a reason, once, when calls hang for good or more than half of ``threads`` do.
+
+        It is called in a thread of ours and must see to it that this process takes
+        no new work and is replaced.
+        """
+        self._group.threads, self._group.on_stuck = threads, replace
 
     def close(self) -> None:
         """Log out and release the modules once calls in flight are done; not usable afterwards.
@@ -141,7 +176,17 @@ class HSM:
 
     def _start_if_needed(self) -> None:
         if self._pid != os.getpid():
-            self.start()
+            self._begin()
+        if not self._has_started:
+            self._group.wait_until_started(self.config.wait_s, all_of_them=False)
+            self._has_started = True  # from now on the members' states tell
+
+    def _begin(self) -> None:
+        self._refuse_fork()
+        with self._starting:
+            if not self._pid:
+                self._pid = os.getpid()
+                self._group.start()
 
     def _refuse_fork(self) -> None:
         if self._pid not in {0, os.getpid()}:

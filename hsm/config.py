@@ -10,6 +10,7 @@ from typing import Any, NoReturn
 
 from hsm.errors import ConfigInvalid
 
+KEEPERS = 4  # sessions per process and member that may unwrap at the same time
 _SCRYPT_COST = 2**14  # RFC 7914 N; a PIN is short, so its hash must be slow
 _SALT_BYTES = 16
 
@@ -117,6 +118,10 @@ class HSMConfig:
     """A group of members that hold the same MKEKs, and what one process may use of each.
 
     ``pool_size`` sessions without PIN, ``wait_s`` for one of them, ``cache_max_keys`` pKEK handles.
+    A request gives up after ``budget_s`` with whatever members it tried.  A call older than
+    ``soft_hang_s`` makes its member SUSPECT, one older than ``hard_hang_s`` has its process replaced.
+    ``processes`` in all use each token, which has room for ``session_object_budget`` session objects,
+    if that is known.
     """
 
     members: tuple[MemberConfig, ...]
@@ -124,14 +129,39 @@ class HSMConfig:
     pool_size: int = 8
     wait_s: float = 2.0
     cache_max_keys: int = 2000
+    budget_s: float = 2.0
+    soft_hang_s: float = 0.5
+    hard_hang_s: float = 30.0
+    processes: int = 1
+    session_object_budget: int | None = None
+    data_key_above_bytes: int | None = None  # the operator's choice; the profile's limit holds besides
+
+    @property
+    def patience_s(self) -> float:
+        """How long one member may keep a request waiting, so that time is left for another member."""
+        return self.wait_s if len(self.members) == 1 else min(self.wait_s, self.budget_s / 2)
+
+    @property
+    def single_call_bytes(self) -> int:
+        """The longest payload that is given to the token itself; longer ones get a data key."""
+        limit = self.profile.max_single_part_bytes
+        return limit if self.data_key_above_bytes is None else min(limit, self.data_key_above_bytes)
 
 
-def load_config(path: Path, *, pool_size: int, wait_s: float, cache_max_keys: int) -> HSMConfig:
+def load_config(
+    path: Path, *, pool_size: int, wait_s: float, cache_max_keys: int, processes: int = 1
+) -> HSMConfig:
     """Return the configuration that a TOML file describes, PINs read.
 
     ::
 
         profile = "softhsm"            # or "generic"; a field of Profile here overrides it
+        budget_ms = 2000               # this and the next five may be left out
+        soft_hang_ms = 500
+        hard_hang_s = 30
+        processes = 12                 # of all nodes that use these tokens; else ``processes`` as given
+        session_object_budget = 50000  # session objects that each token has room for
+        data_key_above_bytes = 4096    # longer payloads get a data key; else as max_single_part_bytes says
 
         [[members]]
         name = "a"
@@ -144,7 +174,20 @@ def load_config(path: Path, *, pool_size: int, wait_s: float, cache_max_keys: in
     """
     top = _Table(_parse(path), path, "")
     profile = _profile(top)
+    data_key_above = top.take("data_key_above_bytes", int, "a size in bytes, 0 or more", None)
+    if data_key_above is not None and data_key_above < 0:
+        top.refuse("data_key_above_bytes", "a size in bytes, 0 or more")
     tables = top.take("members", list, "one or more [[members]] tables")
+    numbers = {
+        name: _number_above_zero(top, name, unit)
+        for name, unit in (
+            ("budget_ms", "milliseconds"),
+            ("soft_hang_ms", "milliseconds"),
+            ("hard_hang_s", "seconds"),
+            ("processes", "processes"),
+            ("session_object_budget", "session objects"),
+        )
+    }
     top.refuse_rest()
     if not tables:
         top.refuse("members", "one or more [[members]] tables")
@@ -152,8 +195,25 @@ def load_config(path: Path, *, pool_size: int, wait_s: float, cache_max_keys: in
     for field in ("name", "token_label", "token_serial"):
         _refuse_twins(path, field, members)
     return HSMConfig(
-        members=members, profile=profile, pool_size=pool_size, wait_s=wait_s, cache_max_keys=cache_max_keys
+        members=members,
+        profile=profile,
+        pool_size=pool_size,
+        wait_s=wait_s,
+        cache_max_keys=cache_max_keys,
+        budget_s=(numbers["budget_ms"] or 2000) / 1000,
+        soft_hang_s=(numbers["soft_hang_ms"] or 500) / 1000,
+        hard_hang_s=float(numbers["hard_hang_s"] or 30),
+        processes=numbers["processes"] or processes,
+        session_object_budget=numbers["session_object_budget"],
+        data_key_above_bytes=data_key_above,
     )
+
+
+def _number_above_zero(top: "_Table", name: str, unit: str) -> int | None:
+    number: int | None = top.take(name, int, f"a number of {unit}, above 0", None)
+    if number is not None and number < 1:
+        top.refuse(name, f"a number of {unit}, above 0")
+    return number
 
 
 def _parse(path: Path) -> dict[str, Any]:

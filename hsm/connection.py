@@ -8,19 +8,19 @@ from contextlib import contextmanager
 
 import pkcs11
 
-from hsm.config import HSMConfig, MemberConfig
-from hsm.errors import CanaryMismatch, IntegrityFailed, MechanismUnsupported, MKEKNotFound
-from hsm.faults import CKR_GENERAL_ERROR, STATE_LOST, CallFailed, Kind, translating
+from hsm.config import KEEPERS, HSMConfig, MemberConfig
+from hsm.errors import CanaryMismatch, IntegrityFailed, MechanismUnsupported, MKEKNotFound, PoolExhausted
+from hsm.faults import CKR_DEVICE_REMOVED, CKR_GENERAL_ERROR, STATE_LOST, CallFailed, Kind, translating
 from hsm.handles import Entry, HandleCache
-from hsm.keys import AES_256_BYTES, GCM_IV_BYTES, Canary, Encrypted, MKEKInfo, WrappedKey
+from hsm.keys import AES_256_BYTES, GCM_IV_BYTES, Canary, Encrypted, MKEKInfo, UnwrapTemplate, WrappedKey
 from hsm.library import Library
 from hsm.login import log_in
-from hsm.mkeks import find_mkeks, generate_mkek
+from hsm.mkeks import find_mkeks, generate_mkek, import_mkek
 from hsm.pool import SessionPool
+from hsm.stats import Calls, Tally
+from hsm.templates import unwraps_readable
 
 logger = logging.getLogger(__name__)
-
-_KEEPERS = 4  # sessions that may unwrap at the same time
 
 
 class Connection:
@@ -32,30 +32,39 @@ class Connection:
     would go with them.  ``pool`` does the work.
     """
 
-    def __init__(self, library: Library, config: MemberConfig, shared: HSMConfig) -> None:
+    def __init__(
+        self, library: Library, config: MemberConfig, shared: HSMConfig, *, calls: Calls, tally: Tally
+    ) -> None:
         self.token = library.find_token(config)
-        self._native = library.native
+        self.limits = library.native.token_limits(int(self.token.slot.slot_id))
+        self._native = library.native.view(calls)
         self._config, self._profile = config, shared.profile
         self._refuse_missing_mechanisms()
         self.owner = self._open_session()
         self.pool, self.keepers = (
             SessionPool(
                 size=size,
-                wait_s=shared.wait_s,
+                wait_s=shared.patience_s,
                 open_session=self._open_session,
                 close_session=self._native.close_session,
                 keeps=keeps,
+                tally=None if keeps else tally,
             )
-            for size, keeps in ((shared.pool_size, False), (min(_KEEPERS, shared.pool_size), True))
+            for size, keeps in ((shared.pool_size, False), (min(KEEPERS, shared.pool_size), True))
         )
         self.keepers.adopt(self.owner)
         self.handles = HandleCache(
-            limit=shared.cache_max_keys, wait_s=shared.wait_s, destroy=self._destroy_handle
+            limit=shared.cache_max_keys,
+            wait_s=shared.patience_s,
+            destroy=self._destroy_handle,
+            tally=tally,
         )
         self._mkeks: dict[bytes, int] = {}
+        self._is_away = False  # once a call found the token away no other one tries, and hangs as long
+        self._trusted_only: frozenset[bytes] = frozenset()  # MKEKs whose keys only trusted ones may wrap
         try:
             log_in(self._native, self.owner, config)
-            self.mkeks()
+            self._tell_unbound(self.mkeks())
         except BaseException:
             self._native.close_session(self.owner)
             raise
@@ -102,9 +111,11 @@ class Connection:
         with self.pool.session() as session, self._forgetting_mkek(mkek_id):
             newborn = self._native.generate(session)
             try:
-                wrapped = self._native.wrap(session, self._profile.wrap_mechanism, mkek, newborn)
+                with self._noting_away():
+                    wrapped = self._native.wrap(session, self._profile.wrap_mechanism, mkek, newborn)
             finally:
-                self._native.destroy(session, newborn)
+                if not self._is_away:
+                    self._native.destroy(session, newborn)
         entry = self.handles.load(key_id, lambda: self._unwrap(mkek_id, wrapped))
         try:
             iv = os.urandom(GCM_IV_BYTES)
@@ -161,6 +172,28 @@ class Connection:
             if self._native.decrypt(session, key, iv, b"", ciphertext) != plaintext:
                 raise CallFailed(CKR_GENERAL_ERROR, "C_Decrypt")
 
+    def rewrap(self, key: WrappedKey, *, mkek_id: bytes) -> bytes:
+        """Return ``key`` wrapped under another MKEK, proven by its canary: 7 calls; no cached handle changes.
+
+        Raises:
+            IntegrityFailed: the key does not open its canary; keep the old bytes and have somebody look.
+        """
+        mkek = self._mkek(mkek_id)
+        with self.pool.session() as session, self._forgetting_mkek(mkek_id):
+            movable = self._unwrap_in(session, key.mkek_id, key.wrapped, to_move=True)
+            try:
+                wrapped = self._native.wrap(session, self._profile.wrap_mechanism, mkek, movable)
+            finally:
+                self._native.destroy(session, movable)
+            handle = self._unwrap_in(session, mkek_id, wrapped)
+            try:
+                plaintext = self._open_canary(session, handle, key.canary)
+            finally:
+                self._native.destroy(session, handle)
+        if not secrets.compare_digest(plaintext, key.canary.plaintext):
+            raise IntegrityFailed(f"key {key.key_id} does not open its own canary")
+        return wrapped
+
     def is_alive(self) -> bool:
         """Return whether the token still knows the session that logged in: 1 call."""
         return self._native.has_session(self.owner)
@@ -170,20 +203,39 @@ class Connection:
     def mkeks(self) -> tuple[MKEKInfo, ...]:
         """Search the MKEKs; their handles are kept for wrapping and unwrapping."""
         with self._searching() as session:
-            found = find_mkeks(session)
+            found = self._native.calls.run("search", find_mkeks, session, self._native)
         self._mkeks = {info.mkek_id: handle for info, handle in found}
+        self._trusted_only = frozenset(
+            info.mkek_id for info, _ in found if info.template is UnwrapTemplate.ROTATABLE
+        )
         return tuple(info for info, _ in found)
 
-    def generate_mkek(self, *, label: str) -> MKEKInfo:
+    def generate_mkek(self, *, label: str, template: UnwrapTemplate = UnwrapTemplate.NONE) -> MKEKInfo:
         """Make an MKEK, durable on return.
 
         Raises:
             LabelTaken: a key of this label exists.
         """
         with self._searching(read_write=True) as session:
-            info = generate_mkek(session, label=label)
+            info = generate_mkek(session, self._native, label=label, template=template)
         self.mkeks()
         return info
+
+    def import_mkek(self, value: bytearray, new: MKEKInfo) -> None:
+        """Make a key of a known value an MKEK of this token, durable on return.
+
+        Raises:
+            LabelTaken: a key of this label exists.
+        """
+        with self._searching(read_write=True) as session:
+            import_mkek(session, self._native, value, new)
+        self.mkeks()
+
+    def gives_out(self, key: WrappedKey) -> bool:
+        """Return whether the token would unwrap ``key`` so that it may be read: no template forbids it."""
+        mkek = self._mkek(key.mkek_id)
+        with self._fresh_session() as session:
+            return unwraps_readable(self._native, session, mkek, key.wrapped, self._profile.wrap_mechanism)
 
     def close(self) -> None:
         """Close every session and with them the login; no call may be in flight."""
@@ -205,11 +257,14 @@ class Connection:
         """Run one of the two-call verbs on a pooled session, with a pinned entry."""
         session = self.pool.take()
         try:
+            self._refuse_if_away()
             result = call(session, entry.handle, *data)
         except BaseException as error:
             self.pool.retire(session, error)
-            if isinstance(error, CallFailed) and error.kind is Kind.HANDLE:
-                self.handles.lost(entry)
+            if isinstance(error, CallFailed):
+                self._is_away = self._is_away or error.kind is Kind.MEMBER
+                if error.kind is Kind.HANDLE:
+                    self.handles.lost(entry)
             raise
         self.pool.give(session)
         return result
@@ -224,15 +279,23 @@ class Connection:
         return self._native.decrypt(session, handle, canary.iv, canary.aad, canary.ciphertext)
 
     def _unwrap(self, mkek_id: bytes, wrapped: bytes) -> int:
-        mkek, wrap_mechanism = self._mkek(mkek_id), self._profile.wrap_mechanism
-        tell_length = self._profile.unwrap_needs_value_len
         try:
-            with self.keepers.session() as session, self._forgetting_mkek(mkek_id):
-                return self._native.unwrap(session, wrap_mechanism, mkek, wrapped, tell_length=tell_length)
+            with self.keepers.session() as session, self._noting_away():
+                return self._unwrap_in(session, mkek_id, wrapped)
         except CallFailed as failed:
             if failed.kind is Kind.SESSION:  # a keeper died, and the keys that it kept with it
                 raise CallFailed(STATE_LOST, failed.function) from failed
             raise
+
+    def _unwrap_in(self, session: int, mkek_id: bytes, wrapped: bytes, *, to_move: bool = False) -> int:
+        mkek = self._mkek(mkek_id)
+        with self._forgetting_mkek(mkek_id):
+            return self._native.unwrap(
+                *(session, self._profile.wrap_mechanism, mkek, wrapped),
+                tell_length=self._profile.unwrap_needs_value_len,
+                trusted_only=mkek_id in self._trusted_only,
+                to_move=to_move,
+            )
 
     def _mkek(self, mkek_id: bytes) -> int:
         """Return an MKEK's handle, searched at login and again only for an id that is new to us."""
@@ -246,6 +309,21 @@ class Connection:
                 "restore or clone it there"
             ) from error
 
+    def _refuse_if_away(self) -> None:
+        """Fail at once if another thread found the token away while this one waited."""
+        if self._is_away:
+            raise CallFailed(CKR_DEVICE_REMOVED, "a call before")
+
+    @contextmanager
+    def _noting_away(self) -> Iterator[None]:
+        """Fail at once if the token is away, and let others do so once this one finds it away."""
+        self._refuse_if_away()
+        try:
+            yield
+        except CallFailed as failed:
+            self._is_away = self._is_away or failed.kind is Kind.MEMBER
+            raise
+
     @contextmanager
     def _forgetting_mkek(self, mkek_id: bytes) -> Iterator[None]:
         """Make the next use search the MKEK again if the token no longer knows its handle."""
@@ -258,17 +336,24 @@ class Connection:
 
     def _destroy_handle(self, handle: int) -> bool:
         """Destroy an evicted pKEK; a failure costs room on the token, so it is counted, not raised."""
+        if self._is_away:
+            return False
         try:
-            with self.keepers.session() as session:
+            with self.keepers.session() as session, self._noting_away():
                 self._native.destroy(session, handle)
-        except CallFailed as failed:
+        except (CallFailed, PoolExhausted) as failed:
             logger.warning("%s: an evicted key was not destroyed: %s", self._config.name, failed)
             return False
         return True
 
     def _open_session(self) -> int:
+        return _handle_of(
+            self._native.calls.run("open_session", self._open, rw=self._profile.read_write_sessions)
+        )
+
+    def _open(self, *, rw: bool) -> pkcs11.Session:
         with translating("C_OpenSession"):
-            return _handle_of(self.token.open(rw=self._profile.read_write_sessions))
+            return self.token.open(rw=rw)
 
     @contextmanager
     def _fresh_session(self) -> Iterator[int]:
@@ -280,8 +365,8 @@ class Connection:
 
     @contextmanager
     def _searching(self, *, read_write: bool = False) -> Iterator[pkcs11.Session]:
-        with translating("C_OpenSession"):
-            session = self.token.open(rw=read_write or self._profile.read_write_sessions)
+        read_write = read_write or self._profile.read_write_sessions
+        session = self._native.calls.run("open_session", self._open, rw=read_write)
         try:
             yield session
         finally:
@@ -297,6 +382,16 @@ class Connection:
                 f"{self._config.name}: the token lacks {names}, which profile {self._profile.name!r} needs; "
                 "choose another profile or token"
             )
+
+    def _tell_unbound(self, mkeks: tuple[MKEKInfo, ...]) -> None:
+        """Say at start what the token does not keep a thief of the PIN from."""
+        for mkek in mkeks:
+            if mkek.template is UnwrapTemplate.NONE:
+                logger.warning(
+                    "%s: MKEK %s has no unwrap template: whoever has the PIN can read the keys it wraps",
+                    self._config.name,
+                    mkek.label,
+                )
 
     def _mismatch(self, key: WrappedKey) -> str:
         return (

@@ -41,6 +41,10 @@ class LabelTaken(HSMError):
     """A key of this label is on the token already; choose another label."""
 
 
+class ImportRefused(HSMError):
+    """The token takes no key value from outside, however it is brought; use the vendor's cloning."""
+
+
 class SessionLost(HSMError):
     """Sessions kept dying under one request, which was repeated once; nothing was stored, try again later."""
 

@@ -3,8 +3,10 @@ from collections import OrderedDict
 from collections.abc import Callable
 from concurrent.futures import Future
 
+from hsm.budget import within_budget
 from hsm.errors import PoolExhausted
 from hsm.faults import STATE_LOST, CallFailed
+from hsm.stats import Tally
 
 
 class Entry:
@@ -29,10 +31,14 @@ class HandleCache:
     is pinned while in use, its object is destroyed only after the last user left,
     and a reconnect starts with a new cache once nobody is inside.  The one who
     evicts, or the last user, calls ``destroy``; what that fails with is counted.
+    ``tally`` counts hits, misses and evictions.
     """
 
-    def __init__(self, *, limit: int, wait_s: float, destroy: Callable[[int], bool]) -> None:
+    def __init__(
+        self, *, limit: int, wait_s: float, destroy: Callable[[int], bool], tally: Tally | None = None
+    ) -> None:
         self.failed_destroys = 0
+        self._tally = tally or Tally()
         self._limit = limit
         self._wait_s = wait_s
         self._destroy = destroy
@@ -48,7 +54,10 @@ class HandleCache:
         """Return the cached entry, pinned: end with ``unpin``."""
         with self._lock:
             entry = self._entries.get(key_id)
-            if entry is not None:
+            if entry is None:
+                self._tally.cache_misses += 1
+            else:
+                self._tally.cache_hits += 1
                 self._entries.move_to_end(key_id)
                 entry.users += 1
             return entry
@@ -71,7 +80,7 @@ class HandleCache:
                     mine = self._loading[key_id] = Future()
                     break
             try:
-                pending.result(self._wait_s)
+                pending.result(within_budget(self._wait_s))
             except TimeoutError as error:
                 raise PoolExhausted(f"a key was not unwrapped within {self._wait_s:g} s") from error
         return self._load(key_id, unwrap, mine)
@@ -105,6 +114,7 @@ class HandleCache:
         while len(self._entries) > self._limit:
             _, entry = self._entries.popitem(last=False)
             entry.cached = False
+            self._tally.cache_evictions += 1
             if entry.users == 0:
                 idle.append(entry)
         return idle

@@ -1,4 +1,5 @@
 from dataclasses import dataclass
+from enum import StrEnum
 
 AES_256_BYTES = 32
 GCM_IV_BYTES = 12  # NIST SP 800-38D, 96-bit IV
@@ -42,9 +43,23 @@ class Encrypted:
     ciphertext: bytes
 
 
+class UnwrapTemplate(StrEnum):
+    """How an MKEK binds the keys that it unwraps.
+
+    ``NONE``: nothing; whoever has the PIN can unwrap a pKEK so that it may be read.
+    ``ROTATABLE``: a pKEK cannot be read, and may leave only wrapped by a key that the
+    security officer marked as trusted: the MKEK can be replaced by rewrapping.
+    ``STRICT``: a pKEK cannot be read and never leaves; replacing the MKEK means new pKEKs.
+    """
+
+    NONE = "none"
+    ROTATABLE = "rotatable"
+    STRICT = "strict"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MKEKInfo:
-    """An MKEK on the token: CKA_ID (16 bytes), label, key check value.
+    """An MKEK on the token: CKA_ID (16 bytes), label, key check value, what binds the keys it unwraps.
 
     ``kcv`` is 3 bytes, or empty where the token gives none; it labels a key and proves nothing.
     """
@@ -52,3 +67,4 @@ class MKEKInfo:
     mkek_id: bytes
     label: str
     kcv: bytes
+    template: UnwrapTemplate = UnwrapTemplate.NONE

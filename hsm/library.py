@@ -3,6 +3,7 @@
 import ctypes
 import os
 import threading
+from collections.abc import Callable
 from pathlib import Path
 
 import pkcs11
@@ -48,14 +49,19 @@ class Library:
         self.native = Native(module)
         self._module = module
         self._lib: LockingLib | None = None
-        self._users: set[str] = set()
+        self._is_idle: dict[str, Callable[[], bool]] = {}  # by user
         self._lock = threading.Lock()
+        self.generation = 0  # of slot numbers and sessions: a finalised module forgets both
         self.pid = os.getpid()
 
-    def attach(self, user: str) -> None:
-        """Note a member as user and initialise the module if it is not."""
+    def attach(self, user: str, *, is_idle: Callable[[], bool]) -> None:
+        """Note a member as user and initialise the module if it is not.
+
+        ``is_idle`` tells whether the member has no call inside, and will make none
+        before it attaches again.
+        """
         with self._lock:
-            self._users.add(user)
+            self._is_idle[user] = is_idle
             if self._lib is None:
                 with translating("C_Initialize"):
                     self._lib = LockingLib(str(self._module))
@@ -67,21 +73,22 @@ class Library:
     def detach(self, user: str) -> None:
         """Forget a member and finalise the module after the last one; no call may be in flight."""
         with self._lock:
-            self._users.discard(user)
-            if not self._users:
+            self._is_idle.pop(user, None)
+            if not self._is_idle:
                 self._finalize()
 
-    def reset(self, user: str, slot: int | None) -> None:
+    def reset(self, user: str, slot: int | None, *, generation: int) -> None:
         """Make the module forget what it knew for this member; none of the member's calls may be in flight.
 
-        Alone, a member finalises and initialises the module, as network clients
-        need after they lost their appliance.  Where another member uses the same
-        module only this member's sessions are closed.
+        Alone, a member finalises the module, as network clients need after they lost
+        their appliance; so it does when all others on the module are idle, since they
+        are out of service too.  While another slot works only the sessions on this
+        member's ``slot`` are closed, if its number, of ``generation``, still holds.
         """
         with self._lock:
-            if self._users <= {user}:
+            if all(is_idle() for other, is_idle in self._is_idle.items() if other != user):
                 self._finalize()
-            elif slot is not None:
+            elif slot is not None and generation == self.generation:
                 self.native.close_all_sessions(slot)
 
     def find_token(self, wanted: MemberConfig) -> pkcs11.Token:
@@ -93,14 +100,27 @@ class Library:
         if self._lib is None:
             raise CallFailed(CKR_CRYPTOKI_NOT_INITIALIZED, "C_GetSlotList")
         serial = wanted.token_serial.encode() if wanted.token_serial is not None else None
-        with translating("C_GetTokenInfo"):
-            tokens = list(self._lib.get_tokens(token_label=wanted.token_label, token_serial=serial))
+        with translating("C_GetSlotList"):
+            slots = self._lib.get_slots(token_present=True)
+        tokens, failed = [], None
+        for slot in slots:
+            try:
+                with translating("C_GetTokenInfo"):
+                    token = slot.get_token()
+            except CallFailed as failure:  # perhaps another member's token, which is away
+                failed = failed or failure
+                continue
+            if wanted.token_label in {None, token.label} and serial in {None, token.serial}:
+                tokens.append(token)
+        if failed and not tokens:
+            raise failed
         if len(tokens) != 1:
             found = "no token" if not tokens else f"{len(tokens)} tokens"
             raise TokenNotFound(f"{wanted.module} shows {found} with {wanted.wanted}; exactly one must match")
         return tokens[0]
 
     def _finalize(self) -> None:
+        self.generation += 1
         rv = self.native.finalize()
         if rv not in {CKR_OK, CKR_CRYPTOKI_NOT_INITIALIZED}:
             raise CallFailed(rv, "C_Finalize")
@@ -108,6 +128,11 @@ class Library:
 
 _loaded: dict[Path, Library] = {}
 _loading = threading.Lock()
+
+
+def loaded_modules() -> tuple[Path, ...]:
+    """Return the modules that this process, or the parent that it was forked from, has loaded."""
+    return tuple(_loaded)
 
 
 def open_library(module: Path) -> Library:

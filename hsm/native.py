@@ -8,13 +8,21 @@ mechanism, so any number of threads may be inside; ctypes releases the GIL.
 Source: PKCS#11 v2.40 base specification, CK_FUNCTION_LIST and section 5.
 """
 
+import copy
 import ctypes
+from collections.abc import Callable
 from ctypes import POINTER, Structure, addressof, byref, c_char, c_char_p, c_ubyte, c_ulong, c_void_p
+from dataclasses import dataclass
+from functools import wraps
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Concatenate, Final, ParamSpec, TypeVar
 
 from hsm.faults import CKR_OK, ODD_LENGTH, CallFailed
 from hsm.keys import AES_256_BYTES, GCM_TAG_BYTES
+from hsm.stats import Calls
+
+P = ParamSpec("P")
+T = TypeVar("T")
 
 CKM_AES_KEY_GEN = 0x1080
 CKM_AES_GCM = 0x1087
@@ -22,9 +30,22 @@ _CKF_OS_LOCKING_OK = 2
 _CKU_USER = 1
 _CKO_SECRET_KEY = 4
 _CKK_AES = 0x1F
+_UNAVAILABLE = c_ulong(-1).value  # CK_UNAVAILABLE_INFORMATION
 _FUNCTION_COUNT = 68
 _WRAPPED_CAPACITY_BYTES = 64  # a wrapped 32-byte key takes 40 (KW, KWP) or 48 (CBC-PAD)
 _SMALLEST_BUFFER_BYTES = 64
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TokenLimits:
+    """What a token says that it has room for; None where it does not say, or has no limit.
+
+    Source: PKCS#11 v2.40, CK_TOKEN_INFO.
+    """
+
+    sessions: int | None
+    read_write_sessions: int | None
+    free_private_bytes: int | None
 
 
 class _FunctionList(Structure):
@@ -37,6 +58,22 @@ class _InitializeArgs(Structure):
 
 class _SessionInfo(Structure):
     _fields_ = (("slot", c_ulong), ("state", c_ulong), ("flags", c_ulong), ("device_error", c_ulong))
+
+
+class _TokenInfo(Structure):
+    _fields_ = (
+        ("texts", c_ubyte * 96),
+        ("flags", c_ulong),
+        ("max_sessions", c_ulong),
+        ("sessions", c_ulong),
+        ("max_read_write_sessions", c_ulong),
+        ("read_write_sessions", c_ulong),
+        ("pin_lengths", c_ulong * 2),
+        ("public_memory", c_ulong * 2),
+        ("private_memory", c_ulong),
+        ("free_private_memory", c_ulong),
+        ("versions_and_time", c_ubyte * 24),
+    )
 
 
 class _Mechanism(Structure):
@@ -65,6 +102,7 @@ _GCM_TAG_BITS = GCM_TAG_BYTES * 8
 _SIGNATURES: Final[dict[str, tuple[int, tuple[Any, ...]]]] = {  # Any: ctypes' types have no common name
     "C_Initialize": (0, (c_void_p,)),
     "C_Finalize": (1, (c_void_p,)),
+    "C_GetTokenInfo": (6, (c_ulong, c_void_p)),
     "C_CloseSession": (13, (c_ulong,)),
     "C_CloseAllSessions": (14, (c_ulong,)),
     "C_GetSessionInfo": (15, (c_ulong, c_void_p)),
@@ -87,6 +125,7 @@ _ENCRYPT, _DECRYPT, _WRAP, _UNWRAP, _SIGN, _VERIFY = 0x104, 0x105, 0x106, 0x107,
 _CLASS = (0x000, _CKO_SECRET_KEY.to_bytes(8, "little"))
 _KEY_TYPE = (0x100, _CKK_AES.to_bytes(8, "little"))
 _VALUE_LEN = (0x161, AES_256_BYTES.to_bytes(8, "little"))
+_WRAP_WITH_TRUSTED = (0x210, _YES)
 
 _AT_BIRTH = (  # lives only until it is wrapped
     *(
@@ -98,6 +137,10 @@ _AT_BIRTH = (  # lives only until it is wrapped
         (_SENSITIVE, _YES),
         (_EXTRACTABLE, _YES),
     ),
+    *((_ENCRYPT, _NO), (_DECRYPT, _NO), (_WRAP, _NO), (_UNWRAP, _NO), (_SIGN, _NO), (_VERIFY, _NO)),
+)
+_TO_MOVE = (  # a stored pKEK on its way from one MKEK to another: unwrapped, wrapped again, destroyed
+    *(_CLASS, _KEY_TYPE, (_TOKEN, _NO), (_PRIVATE, _YES), (_SENSITIVE, _YES), (_EXTRACTABLE, _YES)),
     *((_ENCRYPT, _NO), (_DECRYPT, _NO), (_WRAP, _NO), (_UNWRAP, _NO), (_SIGN, _NO), (_VERIFY, _NO)),
 )
 _IN_USE = (
@@ -126,8 +169,34 @@ def _buffer(size_bytes: int) -> tuple[Any, int]:  # Any: an array type per size
     return (_BUFFER_TYPES.get(capacity) or c_char * capacity)(), capacity
 
 
+def _metered(
+    verb: str,
+) -> Callable[[Callable[Concatenate["Native", P], T]], Callable[Concatenate["Native", P], T]]:
+    """Time a method and count it among the calls of the member that makes it."""
+
+    def decorate(method: Callable[Concatenate["Native", P], T]) -> Callable[Concatenate["Native", P], T]:
+        @wraps(method)
+        def run(self: "Native", /, *args: P.args, **kwargs: P.kwargs) -> T:
+            return self.calls.run(verb, method, self, *args, **kwargs)
+
+        return run
+
+    return decorate
+
+
+def mechanism_of(number: int, parameter: tuple[int, ...] = ()) -> Structure:
+    """Return a CK_MECHANISM whose parameter is a structure of machine words, or nothing."""
+    words = (c_ulong * len(parameter))(*parameter)
+    mechanism = _Mechanism(number, addressof(words) if parameter else None, ctypes.sizeof(words))
+    mechanism.kept = words  # its memory must live as long
+    return mechanism
+
+
 class Native:
-    """One module's functions, numbers in and bytes out; every answer but CKR_OK raises ``CallFailed``."""
+    """One module's functions, numbers in and bytes out; every answer but CKR_OK raises ``CallFailed``.
+
+    ``calls`` counts what goes through here; a member has a view of its own.
+    """
 
     def __init__(self, module: Path) -> None:
         self._library = ctypes.CDLL(str(module))  # kept: the module must never be unloaded
@@ -135,6 +204,7 @@ class Native:
         get_list.argtypes, get_list.restype = (c_void_p,), c_ulong
         table = POINTER(_FunctionList)()
         _check(get_list(byref(table)), "C_GetFunctionList")
+        self._table = table
         bound = {
             name: ctypes.CFUNCTYPE(c_ulong, *arguments)(table.contents.functions[index])
             for name, (index, arguments) in _SIGNATURES.items()
@@ -142,8 +212,31 @@ class Native:
         self._functions = bound
         self._encrypt_init, self._encrypt = bound["C_EncryptInit"], bound["C_Encrypt"]
         self._decrypt_init, self._decrypt = bound["C_DecryptInit"], bound["C_Decrypt"]
+        self.calls = Calls()
         self._birth = _Template(_AT_BIRTH)
         self._in_use = {False: _Template(_IN_USE), True: _Template((*_IN_USE, _VALUE_LEN))}
+        self._unwrapped = {
+            (to_move, tells, trusted): _Template(
+                (
+                    *(_TO_MOVE if to_move else _IN_USE),
+                    *((_VALUE_LEN,) if tells else ()),
+                    *((_WRAP_WITH_TRUSTED,) if trusted else ()),
+                )
+            )
+            for to_move in (False, True)
+            for tells in (False, True)
+            for trusted in (False, True)
+        }
+
+    def function(self, index: int, *arguments: Any) -> Any:  # Any: ctypes' types have no common name
+        """Return one more function of the list, for ceremonies; its answer comes back as it is."""
+        return ctypes.CFUNCTYPE(c_ulong, *arguments)(self._table.contents.functions[index])
+
+    def view(self, calls: Calls) -> "Native":
+        """Return the same functions, counted in ``calls``."""
+        mine = copy.copy(self)
+        mine.calls = calls
+        return mine
 
     def initialize(self) -> int:
         """Initialise the module for threads that the operating system locks; returns the code as it came."""
@@ -154,22 +247,36 @@ class Native:
         """Finalise the module; no call may be in flight.  Returns the code as it came."""
         return int(self._functions["C_Finalize"](None))
 
+    @_metered("login")
     def login(self, session: int, pin: bytes) -> int:
         """Log the whole process in; returns the code as it came, since each one means something else."""
         return int(self._functions["C_Login"](session, _CKU_USER, pin, len(pin)))
 
+    @_metered("close_session")
     def close_session(self, session: int) -> int:
         """Close a session and the objects made in it; returns the code as it came."""
         return int(self._functions["C_CloseSession"](session))
+
+    def token_limits(self, slot: int) -> TokenLimits:
+        """Return how many sessions and how much memory the token in a slot has; 1 call."""
+        info = _TokenInfo()
+        _check(self._functions["C_GetTokenInfo"](slot, byref(info)), "C_GetTokenInfo")
+        return TokenLimits(
+            sessions=_known(info.max_sessions),
+            read_write_sessions=_known(info.max_read_write_sessions),
+            free_private_bytes=_known(info.free_private_memory),
+        )
 
     def close_all_sessions(self, slot: int) -> int:
         """Close every session that this process has on a slot; returns the code as it came."""
         return int(self._functions["C_CloseAllSessions"](slot))
 
+    @_metered("session_info")
     def has_session(self, session: int) -> bool:
         """Return whether the token still knows the session; 1 call."""
         return int(self._functions["C_GetSessionInfo"](session, byref(_SessionInfo()))) == CKR_OK
 
+    @_metered("encrypt")
     def encrypt(self, session: int, key: int, iv: bytes, aad: bytes, plaintext: bytes) -> bytes:
         """Return the ciphertext followed by the 16-byte tag, AES-GCM; 2 calls.
 
@@ -190,6 +297,7 @@ class Native:
             raise CallFailed(ODD_LENGTH, "C_Encrypt")
         return ctypes.string_at(out, length.value)
 
+    @_metered("decrypt")
     def decrypt(self, session: int, key: int, iv: bytes, aad: bytes, ciphertext: bytes) -> bytes:
         """Return the plaintext of a ciphertext followed by its 16-byte tag, AES-GCM; 2 calls.
 
@@ -210,6 +318,7 @@ class Native:
             raise CallFailed(ODD_LENGTH, "C_Decrypt")
         return ctypes.string_at(out, length.value)
 
+    @_metered("generate")
     def generate(self, session: int, *, usable: bool = False) -> int:
         """Return the handle of a new AES-256 session object; 1 call.
 
@@ -223,6 +332,7 @@ class Native:
         _check(rv, "C_GenerateKey")
         return handle.value
 
+    @_metered("wrap")
     def wrap(self, session: int, mechanism_type: int, mkek: int, key: int) -> bytes:
         """Return ``key`` wrapped under ``mkek``; 1 call, 40 bytes by AES key wrap (RFC 3394)."""
         mechanism = _Mechanism(mechanism_type, None, 0)
@@ -234,14 +344,25 @@ class Native:
             raise CallFailed(ODD_LENGTH, "C_WrapKey")
         return ctypes.string_at(out, length.value)
 
-    def unwrap(
-        self, session: int, mechanism_type: int, mkek: int, wrapped: bytes, *, tell_length: bool
+    @_metered("unwrap")
+    def unwrap(  # noqa: PLR0913  # as many as C_UnwrapKey
+        self,
+        session: int,
+        mechanism_type: int,
+        mkek: int,
+        wrapped: bytes,
+        *,
+        tell_length: bool,
+        trusted_only: bool = False,
+        to_move: bool = False,
     ) -> int:
         """Return the handle of an unwrapped session object, which only encrypts and decrypts; 1 call.
 
-        It cannot be extracted and lives until ``session`` closes.
+        It cannot be extracted and lives until ``session`` closes.  ``trusted_only`` says what an
+        MKEK with such a template demands: the key may only leave wrapped by a trusted one.  With
+        ``to_move`` the object can be wrapped, and nothing else.
         """
-        template = self._in_use[tell_length]
+        template = self._unwrapped[to_move, tell_length, trusted_only]
         mechanism, handle = _Mechanism(mechanism_type, None, 0), c_ulong()
         rv = self._functions["C_UnwrapKey"](
             *(session, byref(mechanism), mkek, wrapped, len(wrapped)),
@@ -250,15 +371,22 @@ class Native:
         _check(rv, "C_UnwrapKey")
         return handle.value
 
+    @_metered("destroy")
     def destroy(self, session: int, handle: int) -> None:
         """Destroy an object; 1 call."""
         _check(self._functions["C_DestroyObject"](session, handle), "C_DestroyObject")
 
+    @_metered("random")
     def random(self, session: int, length_bytes: int) -> bytes:
         """Return random bytes made by the token; 1 call."""
         out, _ = _buffer(length_bytes)
         _check(self._functions["C_GenerateRandom"](session, out, length_bytes), "C_GenerateRandom")
         return ctypes.string_at(out, length_bytes)
+
+
+def _known(number: int) -> int | None:
+    """A limit as a token tells it: neither unavailable (all ones) nor endless (0)."""
+    return None if number in {0, _UNAVAILABLE} else number
 
 
 def _check(rv: int, function: str) -> None:

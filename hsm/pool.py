@@ -3,8 +3,10 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
+from hsm.budget import within_budget
 from hsm.errors import PoolExhausted
 from hsm.faults import CKR_SESSION_COUNT, CallFailed, Kind
+from hsm.stats import Tally
 
 
 class SessionPool:
@@ -13,7 +15,7 @@ class SessionPool:
     ``size`` bounds them, ``wait_s`` the wait for one.  A session that saw anything
     but success or a pure data error is closed, since an operation may still be
     active in it.  ``keeps`` marks a pool whose sessions own objects: they are
-    never closed, whatever the call said.
+    never closed, whatever the call said.  ``tally`` counts the waits.
     """
 
     def __init__(
@@ -24,12 +26,14 @@ class SessionPool:
         open_session: Callable[[], int],
         close_session: Callable[[int], object],
         keeps: bool = False,
+        tally: Tally | None = None,
     ) -> None:
         self.size = size
         self.open_count = 0
         self._wait_s = wait_s
         self._open_session, self._close_session = open_session, close_session
         self._keeps = keeps
+        self._tally = tally or Tally()
         self._idle: list[int] = []
         self._changed = threading.Condition(threading.Lock())
 
@@ -48,11 +52,12 @@ class SessionPool:
         with self._changed:
             if self._idle:
                 return self._idle.pop()
-            deadline = time.monotonic() + self._wait_s
+            deadline = time.monotonic() + within_budget(self._wait_s)
             while not self._idle:
                 if self.open_count < self.size:
                     self.open_count += 1
                     break
+                self._tally.pool_waits += 1
                 if not self._changed.wait(deadline - time.monotonic()) and not self._idle:
                     raise PoolExhausted(f"no HSM session came free within {self._wait_s:g} s")
             else:

@@ -1,5 +1,6 @@
 import os
 import threading
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from django.conf import settings
@@ -7,9 +8,11 @@ from django.conf import settings
 from hsm.client import HSM
 from hsm.config import HSMConfig, load_config
 from hsm.errors import ConfigInvalid
+from hsm.keys import WrappedKey
 
 _lock = threading.Lock()
 _hsm: HSM | None = None
+_mkeks_in_service: Callable[[], Mapping[str, WrappedKey]] = dict
 
 
 def hsm() -> HSM:
@@ -44,7 +47,35 @@ def config_from_settings() -> HSMConfig:
         pool_size=settings.HSM_POOL_SIZE,
         wait_s=settings.HSM_WAIT_S,
         cache_max_keys=settings.HSM_CACHE_MAX_KEYS,
+        processes=settings.HSM_PROCESSES,
     )
+
+
+def tell() -> None:
+    """Bring whoever listens to the process's HSM up to date; nothing if it is not in use."""
+    if _hsm is not None:
+        _hsm.tell()
+
+
+def is_ready() -> bool:
+    """Return whether a member of the process's HSM can serve, from memory: no token is asked."""
+    return _hsm is not None and any(member.state.serves for member in _hsm.status())
+
+
+def has_calls_in_flight() -> bool:
+    """Return whether a request is inside a module; ending the interpreter would wait for it."""
+    return _hsm is not None and any(member.in_flight for member in _hsm.status())
+
+
+def register_mkeks(source: Callable[[], Mapping[str, WrappedKey]]) -> None:
+    """Have ``source`` tell which MKEKs are in service: the canary of each, by label."""
+    global _mkeks_in_service  # noqa: PLW0603 - registered once, at start
+    _mkeks_in_service = source
+
+
+def mkeks_in_service() -> Mapping[str, WrappedKey]:
+    """Return the canaries of the MKEKs that stored keys need, by label; none if nobody knows."""
+    return _mkeks_in_service()
 
 
 def reset() -> None:

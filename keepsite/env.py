@@ -62,6 +62,8 @@ SCHEMA: dict[str, tuple[type, Any]] = {
     "KEEPSITE_SERVICE_TOKEN_ROLES": (list, ["service"]),  # any of these makes a service token
     "KEEPSITE_ROLE_SET": (str, "secure"),  # secure (reader, member, admin), legacy (creator, ...), both
     "KEEPSITE_POLICY_FILE": (str, ""),  # oslo.policy overrides
+    # who may watch
+    "KEEPSITE_METRICS_ALLOWED": (list, ["127.0.0.1", "::1"]),  # addresses or networks that may read /metrics
     # how much one project or user may ask for
     "KEEPSITE_LIMITS_FILE": (str, ""),  # YAML, docs/operators/limits.md; empty: no rate limits
     "KEEPSITE_LIMITS_MEMCACHED": (list, []),  # host:port of every memcached; empty: each process counts alone
@@ -71,6 +73,10 @@ SCHEMA: dict[str, tuple[type, Any]] = {
     "KEEPSITE_HSM_POOL_SIZE": (int, 8),  # PKCS#11 sessions per process and member
     "KEEPSITE_HSM_WAIT_S": (float, 2.0),  # longest wait for a free session
     "KEEPSITE_HSM_CACHE_MAX_KEYS": (int, 2_000),  # pKEK handles per process and member
+    "KEEPSITE_HSM_PROCESSES": (
+        int,
+        0,
+    ),  # of all nodes that use the tokens; 0: KEEPSITE_WORKERS and one worker
     "KEEPSITE_BROKER_URL": (str, "filesystem:///var/lib/keepsite/broker"),
     "KEEPSITE_CACHE_URL": (str, "locmemcache://"),
     # orders
@@ -83,13 +89,15 @@ SCHEMA: dict[str, tuple[type, Any]] = {
     "KEEPSITE_NODE_BIND": (str, "127.0.0.1:10101"),  # where the node agent tells balancers this node's colour
     "KEEPSITE_NODE_ADDRESS": (str, ""),  # base URL of this node's API for other nodes; empty: KEEPSITE_BIND
     "KEEPSITE_NODE_HEARTBEAT_S": (float, 2.0),
-    "KEEPSITE_NODE_PLIGHT_CONFIG": (
-        str,
-        "",
-    ),  # path of a plight configuration to answer by; empty: ours alone
+    "KEEPSITE_NODE_PLIGHT_CONFIG": (str, ""),  # path of a plight configuration to answer by; else ours
     "KEEPSITE_PROMOTE_MIN_GREEN": (int, 2),  # green nodes that a promotion leaves in service at every moment
     "KEEPSITE_PROMOTE_SETTLE_S": (float, 10.0),  # how long a node that turned green is watched
     "KEEPSITE_PROMOTE_DRAIN_S": (float, 180.0),  # how long a draining node may take to finish its requests
+    # replacing keys
+    "KEEPSITE_KEK_GRACE_S": (
+        int,
+        3_600,
+    ),  # a replaced key may still be used by what began before: not retired
     # deleted objects
     "KEEPSITE_RECOVERY_DAYS": (int, 30),  # days in which an operator can bring one back; then it is purged
 }

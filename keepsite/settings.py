@@ -47,6 +47,7 @@ INSTALLED_APPS = [
 ]
 MIDDLEWARE = [
     "keepsite.api.request_id.RequestIdMiddleware",
+    "keepsite.metrics.requests.HSMCallsMiddleware",
     "keepsite.api.middleware.ApiMiddleware",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
@@ -155,6 +156,9 @@ SERVICE_TOKEN_ROLES = env("KEEPSITE_SERVICE_TOKEN_ROLES")
 ROLE_SET = env("KEEPSITE_ROLE_SET")
 POLICY_FILE = env("KEEPSITE_POLICY_FILE")
 
+# Who may watch
+METRICS_ALLOWED = env("KEEPSITE_METRICS_ALLOWED")
+
 # How much one project or user may ask for
 LIMITS_FILE = env("KEEPSITE_LIMITS_FILE")
 LIMITS_MEMCACHED = env("KEEPSITE_LIMITS_MEMCACHED")
@@ -180,6 +184,10 @@ HSM_CONFIG = env("KEEPSITE_HSM_CONFIG")
 HSM_POOL_SIZE = env("KEEPSITE_HSM_POOL_SIZE")
 HSM_WAIT_S = env("KEEPSITE_HSM_WAIT_S")
 HSM_CACHE_MAX_KEYS = env("KEEPSITE_HSM_CACHE_MAX_KEYS")
+HSM_PROCESSES = env("KEEPSITE_HSM_PROCESSES") or env("KEEPSITE_WORKERS") + 1
+
+# Replacing keys
+KEK_GRACE_S = env("KEEPSITE_KEK_GRACE_S")
 
 # Orders and Celery
 ORDER_LEASE_S = env("KEEPSITE_ORDER_LEASE_S")

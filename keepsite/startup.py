@@ -6,14 +6,19 @@ and orders wait, while the log says what is wrong and what to do.
 
 import sys
 import threading
+from collections.abc import Callable
 
 import structlog
 from django.core.checks import ERROR, run_checks
 from django.db import Error as DatabaseError
 from django.db import connection
 
+from hsm.errors import HSMError
+from hsm.library import loaded_modules
+from hsm.provider import hsm
 from keepsite.errors import KeepsiteError
 from keepsite.keyring import services as keyring
+from keepsite.metrics.hsm import HSMMetrics
 
 log = structlog.get_logger(__name__)
 
@@ -32,21 +37,43 @@ def refuse_bad_settings() -> None:
         raise SystemExit(1)
 
 
-def ask_the_token() -> threading.Thread:
+def refuse_modules_before_fork() -> None:
+    """Refuse to fork, in a parent that has loaded a PKCS#11 module.
+
+    Its children would talk on its sockets and share its login.
+
+    Raises:
+        SystemExit: names the modules.
+    """
+    loaded = ", ".join(str(module) for module in loaded_modules())
+    if loaded:
+        log.critical("startup.module_loaded_before_fork", modules=loaded)
+        sys.exit(f"{loaded} was loaded before fork: load it in the worker, not in its parent.")
+
+
+def ask_the_token(*, threads: int = 1, replace: Callable[[str], None] | None = None) -> threading.Thread:
     """Log in to the token and have it prove the master keys, beside the serving threads.
 
     A token that hangs must not keep the process from serving metadata.  What is wrong
-    is logged with what to do; requests find out again, by themselves.
+    is logged with what to do; requests find out again, by themselves.  ``replace`` is
+    called once when HSM calls hang for good or in more than half of ``threads``; it
+    has this process replaced.
     """
-    asking = threading.Thread(target=_ask, name="keepsite-ask-the-token", daemon=True)
+    asking = threading.Thread(
+        target=_ask, args=(threads, replace), name="keepsite-ask-the-token", daemon=True
+    )
     asking.start()
     return asking
 
 
-def _ask() -> None:
+def _ask(threads: int, replace: Callable[[str], None] | None) -> None:
     try:
+        token = hsm()
+        token.listen(HSMMetrics())
+        if replace is not None:
+            token.replace_when_stuck(replace, threads=threads)
         keyring.prove_token()
-    except (KeepsiteError, DatabaseError) as error:
+    except (KeepsiteError, HSMError, DatabaseError) as error:
         log.error(  # noqa: TRY400  # the causes were logged where they arose
             "startup.token_not_ready",
             error=type(error).__name__,

@@ -4,6 +4,8 @@ from django.views.generic import RedirectView
 
 from keepsite.api import discovery, health
 from keepsite.api.limits.resource import LimitViewSet
+from keepsite.api.openapi.views import openapi, reference
+from keepsite.metrics.views import metrics
 
 urlpatterns = [
     path("", discovery.versions),
@@ -12,6 +14,11 @@ urlpatterns = [
     path("v1/", include("secrets_app.api.urls")),
     path("v1/", include("orders_app.api.urls")),
     re_path(r"^healthcheck/?$", health.healthcheck),
+    path("docs", RedirectView.as_view(url="/docs/")),
+    path("docs/", reference, name="docs"),
+    path("docs/openapi.json", openapi, name="openapi"),
+    path("readiness", health.readiness),
+    path("metrics", metrics),
     path("admin", RedirectView.as_view(url="/admin/")),
     path("admin/", admin.site.urls),
 ]

@@ -4,8 +4,11 @@ from typing import Any, ClassVar
 
 from django.contrib import admin
 from django.db.models import Q
+from django.utils import timezone
 from django.utils.safestring import SafeString
 
+from keepsite.acts import ActingAdmin
+from keepsite.acts.recovery import DELETED_WORDS, deleted_notice, deleted_pill, deleted_states
 from keepsite.projects.models import Project
 from keepsite.readonly import (
     CreatedFilter,
@@ -14,7 +17,6 @@ from keepsite.readonly import (
     Fact,
     Notice,
     ProjectFilter,
-    ReadOnlyAdmin,
     Section,
     StateFilter,
     Tone,
@@ -30,9 +32,12 @@ from keepsite.readonly import (
     text,
     unbroken,
 )
+from orders_app.acts import ORDER_ACTS
 from orders_app.models import Order
+from orders_app.recovery import FINISHED
 from secrets_app.models import Secret
 
+ORDER_RESTORE = ORDER_ACTS[0]
 STATUSES: dict[str, tuple[str, Tone]] = {
     Order.Status.PENDING: ("Waiting", Tone.WAITING),
     Order.Status.ACTIVE: ("Fulfilled", Tone.GOOD),
@@ -41,7 +46,7 @@ STATUSES: dict[str, tuple[str, Tone]] = {
 
 
 @admin.register(Order)
-class OrderAdmin(ReadOnlyAdmin):
+class OrderAdmin(ActingAdmin):
     """Orders: how far they are, and why they failed."""
 
     title = "Order"
@@ -55,7 +60,7 @@ class OrderAdmin(ReadOnlyAdmin):
         "fulfilled": "fulfilled",
         "failed": "failed",
         "kept": "not deleted",
-        "deleted": "deleted",
+        **DELETED_WORDS,
     }
     list_display = ("label", "state", "shown_project", "wish", "attempts", "created", "reason")
     number_columns = frozenset({"attempts"})
@@ -63,17 +68,37 @@ class OrderAdmin(ReadOnlyAdmin):
     search_fields = ("=id", "=secret_id", "=project__external_id")
     search_help_text = "Id, ref, secret id or project id"
     list_select_related = ("project",)
+    acts = ORDER_ACTS
+    export_fields: ClassVar = {
+        "id": "id",
+        "project": "project__external_id",
+        "type": "type",
+        "algorithm": "meta__algorithm",
+        "bit_length": "meta__bit_length",
+        "name": "meta__name",
+        "status": "status",
+        "error_status_code": "error_status_code",
+        "error_reason": "error_reason",
+        "secret_id": "secret_id",
+        "container_id": "container_id",
+        "creator": "creator_id",
+        "created": "created_at",
+        "updated": "updated_at",
+        "deleted": "deleted_at",
+    }
     ordering = ("-created_at",)
 
-    def states(self, now: datetime) -> Mapping[str, Q]:  # noqa: ARG002  # they do not change with time
+    def states(self, now: datetime) -> Mapping[str, Q]:
         """An order that is deleted is nothing else."""
         kept = Q(deleted_at=None)
+        deleted = deleted_states(now)
         return {
             "waiting": kept & Q(status=Order.Status.PENDING),
             "fulfilled": kept & Q(status=Order.Status.ACTIVE),
             "failed": kept & Q(status=Order.Status.ERROR),
             "kept": kept,
-            "deleted": Q(deleted_at__isnull=False),
+            **deleted,
+            "recoverable": deleted["recoverable"] & Q(status__in=FINISHED),
         }
 
     def detail(self, row: Order, *, now: datetime) -> Detail:
@@ -154,14 +179,18 @@ class OrderAdmin(ReadOnlyAdmin):
 
 def _pill(order: Order) -> SafeString:
     if order.deleted_at is not None:
-        return pill("Deleted", Tone.QUIET)
+        return deleted_pill(is_recoverable=ORDER_RESTORE.applies_to(order, now=timezone.now()))
     word, tone = STATUSES[order.status]
     return pill(word, tone)
 
 
 def _notice(order: Order) -> Notice | None:
     if order.deleted_at is not None:
-        return Notice(tone=Tone.QUIET, message="This order is deleted. What it made stays.")
+        return deleted_notice(
+            order,
+            noun="order",
+            is_recoverable=ORDER_RESTORE.applies_to(order, now=timezone.now()),
+        )
     if order.status == Order.Status.ERROR:
         reason = order.error_reason or "It failed and gave no reason."
         return Notice(tone=Tone.BAD, message=reason)

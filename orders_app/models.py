@@ -4,6 +4,7 @@ from django.utils import timezone
 from keepsite.columns import ExactCharField
 from keepsite.ids import new_id
 from keepsite.keyring.columns import SealedRow
+from keepsite.keyring.sealed import SealContext
 from keepsite.projects.models import Project
 from orders_app.querysets import OrderQuerySet
 
@@ -55,6 +56,11 @@ class Order(models.Model):
             models.Index(fields=["project", "deleted_at", "created_at", "id"], name="order_of_project"),
             models.Index(fields=["status", "not_before"], name="order_outbox"),
         )
+        permissions = (
+            ("restore_order", "Can restore deleted orders"),
+            ("purge_order", "Can purge deleted orders"),
+            ("export_order", "Can export what is known about orders"),
+        )
 
     def __str__(self) -> str:
         return f"{self.type} order {self.id}"
@@ -65,5 +71,14 @@ class OrderPassphrase(SealedRow):
 
     order = models.OneToOneField(Order, on_delete=models.CASCADE, related_name="passphrase")
 
+    context_rows = ("order__project",)
+
     def __str__(self) -> str:
         return f"pass phrase of {self.order_id}"
+
+    @property
+    def seal_context(self) -> SealContext:
+        """The order's; a pass phrase is never changed, so it has one version."""
+        return SealContext(
+            project_id=self.order.project.external_id, secret_id=self.order_id, version=1, kind="order"
+        )

@@ -2,10 +2,8 @@
 
 from keepsite.keyring import services as keyring
 from keepsite.keyring.models import ProjectKEK
-from keepsite.keyring.sealed import Plaintext, SealContext
+from keepsite.keyring.sealed import Plaintext
 from orders_app.models import Order, OrderPassphrase
-
-VERSION = 1
 
 
 def seal_passphrase(order: Order, passphrase: Plaintext, *, pkek: ProjectKEK) -> OrderPassphrase:
@@ -14,8 +12,8 @@ def seal_passphrase(order: Order, passphrase: Plaintext, *, pkek: ProjectKEK) ->
     Raises:
         Unavailable: no token could serve.
     """
-    sealed = keyring.seal(passphrase, pkek=pkek, context=_context(order))
-    return OrderPassphrase.holding(sealed, order=order)
+    context = OrderPassphrase(order=order).seal_context
+    return OrderPassphrase.holding(keyring.seal(passphrase, pkek=pkek, context=context), order=order)
 
 
 def open_passphrase(order: Order) -> Plaintext | None:
@@ -28,10 +26,5 @@ def open_passphrase(order: Order) -> Plaintext | None:
     row = OrderPassphrase.objects.select_related("pkek__mkek", "pkek__project").filter(order=order).first()
     if row is None:
         return None
-    return keyring.open_sealed(row.sealed, pkek=row.pkek, context=_context(order))
-
-
-def _context(order: Order) -> SealContext:
-    return SealContext(
-        project_id=order.project.external_id, secret_id=order.id, version=VERSION, kind="order"
-    )
+    row.order = order
+    return keyring.open_sealed(row.sealed, pkek=row.pkek, context=row.seal_context)

@@ -1,11 +1,16 @@
-"""What is due to be purged: of both apps, since a run is about all of it."""
+"""Orders brought back; and what is due to be purged: of both apps, since a run is about all of it."""
 
+from collections.abc import Collection
 from datetime import datetime, timedelta
+from typing import Any
 
-from django.db.models import Q
+from django.conf import settings
+from django.db.models import Q, QuerySet
 from django.utils import timezone
 
-from keepsite.errors import InvalidInput
+from keepsite import audit, writes
+from keepsite.errors import Conflict, InvalidInput, NotFound
+from keepsite.projects.services import count_anew
 from orders_app.models import Order, OrderPassphrase
 from secrets_app.services import Purgeable, Purging, deleted_rows
 from secrets_app.services.purging import Hanging
@@ -38,13 +43,70 @@ def what_to_purge(
         finished = _days_before(now, orders_older_than_days)
         orders |= Q(status__in=FINISHED, updated_at__lt=finished)
         reason += f"; orders finished before {finished:%Y-%m-%dT%H:%M:%SZ}"
-    kind = Purgeable(
-        noun="orders",
-        due=Order.objects.filter(orders),
-        hanging=(Hanging(model=OrderPassphrase, path="order"),),
-        listed=True,
+    kinds = (_orders(Order.objects.filter(orders)), *deleted_rows(moment, with_expired=with_expired))
+    return Purging(kinds=kinds, reason=reason)
+
+
+def chosen_orders(ids: Collection[str]) -> Purgeable:
+    """These orders, as far as they are deleted, for a purge that does not wait for their window's end."""
+    return _orders(Order.objects.filter(id__in=ids, deleted_at__isnull=False))
+
+
+def deleted_orders(moment: datetime) -> Purgeable:
+    """Orders deleted before ``moment``."""
+    return _orders(Order.objects.filter(deleted_at__lt=moment))
+
+
+def restore_order(order_id: str, *, actor: audit.Actor, reason: str = "") -> Order:
+    """Bring a deleted order back, if it had ended; what it made was never touched.
+
+    An order deleted while it waited stays deleted: its client gave it up, and its pass
+    phrase, if it had one, was forgotten.
+
+    Raises:
+        NotAllowed: ``actor`` is no operator.
+        NotFound: there is no such order, or it has been purged.
+        Conflict: it is not deleted, had not ended, or was deleted longer ago than
+            KEEPSITE_RECOVERY_DAYS.
+    """
+    audit.require_operator(actor)
+    order = Order.objects.select_related("project").filter(id=order_id).first()
+    if order is None:
+        raise NotFound(f"There is no order {order_id}, or it has been purged.")
+    if order.deleted_at is None:
+        raise Conflict("The order is not deleted.")
+    if order.status not in FINISHED:
+        raise Conflict("The order was deleted before a worker had taken it: its client must place it anew.")
+    if order.deleted_at < timezone.now() - timedelta(days=settings.RECOVERY_DAYS):
+        raise Conflict(
+            f"The order was deleted at {order.deleted_at:%Y-%m-%dT%H:%M:%SZ}, longer ago than the recovery"
+            f" window of {settings.RECOVERY_DAYS} days (KEEPSITE_RECOVERY_DAYS)."
+        )
+    now = timezone.now()
+    rows = Order.objects.filter(id=order.id)
+
+    def revive() -> None:
+        if not rows.filter(deleted_at=order.deleted_at).update(deleted_at=None, updated_at=now):
+            raise Conflict("The order has been restored or purged by somebody else.")
+        count_anew({order.project_id})
+
+    writes.commit(revive, committed=rows.filter(deleted_at=None, updated_at=now).exists)
+    audit.record(
+        "order.restored",
+        actor=actor,
+        subject=order,
+        reason=reason,
+        change=audit.Change(before={"deleted_at": order.deleted_at}, after={"deleted_at": None}),
     )
-    return Purging(kinds=(kind, *deleted_rows(moment, with_expired=with_expired)), reason=reason)
+    order.refresh_from_db()
+    restored: Order = order
+    return restored
+
+
+def _orders(due: QuerySet[Any]) -> Purgeable:  # Any: a queryset of Order, typed as its base is
+    return Purgeable(
+        noun="orders", due=due, hanging=(Hanging(model=OrderPassphrase, path="order"),), listed=True
+    )
 
 
 def _days_before(now: datetime, days: int) -> datetime:

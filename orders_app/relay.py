@@ -1,4 +1,4 @@
-"""The relay: brings waiting orders from the database to the broker."""
+"""The relay: brings waiting orders, and rotations, from the database to the broker."""
 
 import threading
 from collections.abc import Sequence
@@ -16,6 +16,8 @@ from keepsite import writes
 from keepsite.env import broker_folders
 from keepsite.errors import Unavailable
 from keepsite.ids import new_id
+from keepsite.keyring.rotation.runs import due_for_workers, hand_out
+from keepsite.keyring.tasks import RUN
 from orders_app.limits import OrderLimits
 from orders_app.models import Order
 from orders_app.tasks import FULFIL
@@ -51,6 +53,7 @@ class Relay:
             while not stop.is_set():
                 try:
                     handed_out = self.hand_out(timezone.now())
+                    self.hand_out_runs(timezone.now())
                     failures = 0
                 except (BrokerError, OSError, DatabaseError, Unavailable) as error:
                     failures += 1
@@ -87,6 +90,18 @@ class Relay:
             if len(sent) < len(mine):
                 self._give_back([order_id for order_id in mine if order_id not in sent])
         return len(sent)
+
+    def hand_out_runs(self, now: datetime) -> int:
+        """Hand out rotations that wait for a worker, or whose worker died; return how many.
+
+        Raises:
+            BrokerError, OSError: the broker did not take one; it is due again within seconds.
+            DatabaseError, Unavailable: the database is away.
+        """
+        mine = [run_id for run_id in due_for_workers(now) if hand_out(run_id, now)]
+        for run_id in mine:
+            self.app.send_task(RUN, args=(run_id,), retry=False, confirm_timeout=CONFIRM_TIMEOUT_S)
+        return len(mine)
 
     def _take(self, now: datetime) -> Sequence[str]:
         """Ids of due orders that no other relay takes at the same time."""

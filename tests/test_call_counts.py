@@ -13,6 +13,15 @@ import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
+from hsm.provider import hsm
+from keepsite.identity.operators import command_principal
+from keepsite.ids import new_id
+from keepsite.keyring import mkeks
+from keepsite.keyring.generations import next_generation
+from keepsite.keyring.models import ProjectKEK
+from keepsite.keyring.rotation.reencrypt import Reencrypt
+from keepsite.keyring.rotation.rewrap import Rewrap
+from keepsite.keyring.rotation.scope import Scope
 from orders_app.models import Order
 from orders_app.tasks import fulfil
 from secrets_app.models import Secret
@@ -99,6 +108,38 @@ def post_consumer(api):
     return lambda: api.post(f"{path}/consumers", USAGE)
 
 
+def rewrap_pkek(api):
+    api.other(project="warms the new MKEK").store("x")
+    api.store("x")
+    made = mkeks.generate_mkek(label=f"counted-{new_id()}", actor=command_principal())
+    mkeks.activate_mkek(made, actor=command_principal())
+    warming, work = (Rewrap(Scope(project=project)) for project in ("warms the new MKEK", "p1"))
+    warming.move(next(pages_of(warming)))
+    page = next(pages_of(work))
+    return lambda: work.move(page)
+
+
+def seal_payload_anew(api):
+    api.store("x")
+    assert next_generation(ProjectKEK.objects.select_related("project").get(active_marker=True))
+    api.store("warms the new key")
+    work = Reencrypt(Scope(), actor=command_principal())
+    page = next(pages_of(work))
+    return lambda: work.move(page)
+
+
+def pages_of(work):
+    return (page for page in work.pages(10) if page)
+
+
+def in_format_2(arrange):
+    def act(api):
+        object.__setattr__(hsm().config, "data_key_above_bytes", 0)
+        return arrange(api)
+
+    return act
+
+
 def refused(api):
     return lambda: api.get("/v1/secrets", X_Auth_Token="wrong")
 
@@ -117,6 +158,10 @@ REQUESTS = {
     "GET order": get_order,
     "fulfil order": fulfil_order,
     "first store of a project": first_store,
+    "MKEK rewrap of a pKEK": rewrap_pkek,
+    "sealing a payload anew": seal_payload_anew,
+    "GET payload of format 2": in_format_2(get_payload),
+    "POST secret with payload of format 2": in_format_2(post_secret),
     "GET consumers": get_consumers,
     "POST consumer": post_consumer,
     "401": refused,
@@ -133,6 +178,10 @@ BUDGETS = {
     "POST order": (0, None),
     "fulfil order": (3, None),
     "first store of a project": (8, None),
+    "MKEK rewrap of a pKEK": (7, None),
+    "sealing a payload anew": (4, None),
+    "GET payload of format 2": (2, 2),
+    "POST secret with payload of format 2": (2, 6),
     "401": (0, 0),
 }
 
@@ -144,6 +193,13 @@ def short(sql):
         sql = outer
     tables = re.findall(r"(?:FROM|INTO|UPDATE)\s+[`\"](\w+)[`\"]", sql)
     return f"{verb} {tables[0]}" if tables else sql
+
+
+@pytest.fixture(autouse=True)
+def _payloads_in_one_call(mkek):
+    """What a test of format 2 has chosen ends with it."""
+    yield
+    object.__setattr__(hsm().config, "data_key_above_bytes", None)
 
 
 @pytest.fixture

@@ -3,10 +3,12 @@
 import re
 from datetime import UTC, datetime
 from functools import cache
-from typing import Any
+from typing import Any, TypeGuard
 
 from rest_framework import serializers
 
+from keepsite.api.openapi import EXACT_TEXT, Component, Schema, either, nullable, one_of, open_record, text
+from keepsite.api.openapi.schemas import JSON
 from keepsite.errors import InvalidInput
 
 TEXT_MAX_CHARS = 255
@@ -48,6 +50,11 @@ class Text(serializers.Field[str, object, str, Any]):
         """The string as it is."""
         return value
 
+    @property
+    def json_schema(self) -> JSON:
+        """What is accepted, but that half of a surrogate pair is not."""
+        return text(max_chars=self.max_chars, allows_blank=self.allow_blank)
+
 
 class ExactText(serializers.Field[str, object, str, Any]):
     """A JSON string taken as it came, of any length."""
@@ -65,6 +72,11 @@ class ExactText(serializers.Field[str, object, str, Any]):
         """The string as it is."""
         return value
 
+    @property
+    def json_schema(self) -> JSON:
+        """What is accepted."""
+        return EXACT_TEXT
+
 
 class Integer(serializers.Field[int, object, int, Any]):
     """A JSON number without a fraction, from ``low`` to ``high``; 12.0 is one, true is none."""
@@ -77,15 +89,23 @@ class Integer(serializers.Field[int, object, int, Any]):
     def to_internal_value(self, data: object) -> int:
         """The number."""
         wanted = f"must be an integer from {self.low} to {self.high}"
-        if isinstance(data, bool) or not isinstance(data, int | float) or data != data // 1:
-            raise serializers.ValidationError(wanted)
-        if not self.low <= data <= self.high:
+        if not is_whole(data) or not self.low <= data <= self.high:
             raise serializers.ValidationError(wanted)
         return int(data)
 
     def to_representation(self, value: int) -> int:
         """The number as it is."""
         return value
+
+    @property
+    def json_schema(self) -> JSON:
+        """What is accepted."""
+        return {"type": "integer", "minimum": self.low, "maximum": self.high}
+
+
+def is_whole(value: object) -> TypeGuard[int | float]:
+    """Whether a JSON value is a number without a fraction; 12.0 is one, true is none."""
+    return isinstance(value, int | float) and not isinstance(value, bool) and value == value // 1
 
 
 class OneOf(Text):
@@ -102,6 +122,11 @@ class OneOf(Text):
             raise serializers.ValidationError(f"must be one of {', '.join(self.accepted)}")
         return value
 
+    @property
+    def json_schema(self) -> JSON:
+        """What is accepted, but for white space around it."""
+        return one_of(*self.accepted)
+
 
 class Moment(Text):
     """A point in time as ISO 8601 text; blank means none."""
@@ -117,6 +142,14 @@ class Moment(Text):
             raise serializers.ValidationError(
                 "must be an ISO 8601 date and time such as 2030-01-31T12:00:00"
             ) from error
+
+    @property
+    def json_schema(self) -> JSON:
+        """What is accepted, but for shorter forms of ISO 8601."""
+        return either(
+            {"type": "string", "format": "date-time", "description": "without a zone it is UTC"},
+            {"type": "string", "pattern": r"^\s*$", "description": "none"},
+        )
 
 
 def parse_moment(text: str) -> datetime:
@@ -152,10 +185,40 @@ def _shared(kind: type["ContractSerializer"]) -> "ContractSerializer":
     return kind()
 
 
+def _json_schema(
+    field: Any,
+) -> JSON:  # Any: one of the fields above; the framework's base has no such property
+    schema: JSON = field.json_schema
+    return schema
+
+
 class ContractSerializer(serializers.Serializer[Any]):  # Any: it validates, no model stands behind
     """Checks one kind of body; unknown names in it are ignored."""
 
     schema: str
+
+    @classmethod
+    def properties(cls) -> dict[str, Schema]:
+        """What is accepted in each field, as JSON Schema."""
+        return {
+            name: nullable(shown) if field.allow_null else shown
+            for name, field in _shared(cls).fields.items()
+            for shown in [_json_schema(field)]
+        }
+
+    @classmethod
+    def component(cls, **more: Any) -> Component:  # Any: JSON values
+        """The body as the API's document describes it, under the name of this class."""
+        properties = cls.properties()
+        needed = {name for name, field in _shared(cls).fields.items() if field.required}
+        return Component(
+            cls.__name__.removesuffix("Serializer"),
+            open_record(
+                {name: schema for name, schema in properties.items() if name in needed},
+                {name: schema for name, schema in properties.items() if name not in needed},
+                **more,
+            ),
+        )
 
     @classmethod
     def checked(cls, body: object) -> dict[str, Any]:  # Any: each field's own type

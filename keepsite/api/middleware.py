@@ -15,7 +15,7 @@ from keepsite.api.context import ApiContext, attach
 from keepsite.api.exceptions import database_away, error_response
 from keepsite.api.refs import base_href
 from keepsite.errors import KeepsiteError, NotAuthenticated
-from keepsite.identity.authentication import authenticate, challenge
+from keepsite.identity.authentication import authenticate, challenge, refuse_suspended
 from keepsite.identity.paths import needs_identity, normalised
 
 log = structlog.get_logger(__name__)
@@ -36,7 +36,9 @@ class ApiMiddleware:
     def __call__(self, request: HttpRequest) -> HttpResponse:
         """Answer, with the contract's headers on success and error alike."""
         if request.method == "OPTIONS":  # on any path, existing or not
-            return HttpResponse(status=200, headers={"Content-Length": "0"})
+            response = HttpResponse(status=200, headers={"Content-Length": "0"})
+            del response["Content-Type"]  # Django sets one for every response
+            return response
         path = normalised(request.path_info)
         if not is_api_path(path):
             return self.get_response(request)
@@ -51,7 +53,7 @@ class ApiMiddleware:
             if is_for_known_callers:
                 response = _recorded(call, response)
         if response.status_code == HTTPStatus.NO_CONTENT:
-            del response["Content-Type"]  # Django sets one for every response
+            del response["Content-Type"]
         else:
             response["Content-Length"] = str(len(response.content))
         return response
@@ -65,6 +67,7 @@ class ApiMiddleware:
                 structlog.contextvars.bind_contextvars(
                     project_id=principal.project_id, user_id=principal.user_id
                 )
+                refuse_suspended(principal)
                 limits.charge(principal, method=request.method or "", path=request.path_info)
             context.microversion = microversions.negotiate(request.headers.get(microversions.HEADER))
         except NotAuthenticated as error:

@@ -5,11 +5,11 @@ from django.http import QueryDict
 from keepsite.errors import InvalidInput
 
 TRUE = frozenset({"1", "t", "true", "on", "y", "yes"})
-FALSE = frozenset({"0", "f", "false", "off", "n", "no", ""})
+FALSE = frozenset({"0", "f", "false", "off", "n", "no"})
 
 
 def is_true(text: str, *, name: str) -> bool:
-    """What a yes-or-no query parameter says; absent or empty is no.
+    """What a yes-or-no query parameter says.
 
     Raises:
         InvalidInput: neither yes nor no.
@@ -19,9 +19,7 @@ def is_true(text: str, *, name: str) -> bool:
         return True
     if value in FALSE:
         return False
-    raise InvalidInput(
-        f"{name} must be yes or no, written as one of {', '.join(sorted(TRUE | FALSE - {''}))}."
-    )
+    raise InvalidInput(f"{name} must be yes or no, written as one of {', '.join(sorted(TRUE | FALSE))}.")
 
 
 def chosen(query: QueryDict, names: Sequence[str]) -> tuple[tuple[str, str], ...]:

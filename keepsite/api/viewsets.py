@@ -1,5 +1,6 @@
 """What the viewsets of all resources share: the contract's order of checks."""
 
+from collections.abc import Mapping
 from typing import ClassVar
 
 from rest_framework.exceptions import MethodNotAllowed
@@ -9,6 +10,7 @@ from rest_framework.viewsets import ViewSet
 from keepsite.api.context import context_of
 from keepsite.api.microversions import Microversion
 from keepsite.api.negotiation import require_json
+from keepsite.api.openapi import Schema
 from keepsite.errors import NotAuthenticated
 from keepsite.identity import policy
 from keepsite.identity.policy import Target
@@ -25,6 +27,7 @@ class ResourceViewSet(ViewSet):
 
     rules: ClassVar[dict[str, str]]
     reads_accept: ClassVar[frozenset[str]] = frozenset()  # actions that judge the Accept header themselves
+    path_parameters: ClassVar[Mapping[str, tuple[Schema, str]]] = {}  # each name in the URL, for the document
 
     def load(self) -> None:
         """Find the objects that the URL names; raise NotFound when there is none."""

@@ -4,6 +4,17 @@ Records go to a file per node and day (``files.py``), never hold secret material
 and are written before the answer leaves.
 """
 
-from keepsite.audit.records import Actor, Call, call, finish, record, require_writable
+from keepsite.audit.operators import ConsoleOperator, require_operator
+from keepsite.audit.records import Actor, Call, Change, call, finish, record, require_writable
 
-__all__ = ["Actor", "Call", "call", "finish", "record", "require_writable"]
+__all__ = [
+    "Actor",
+    "Call",
+    "Change",
+    "ConsoleOperator",
+    "call",
+    "finish",
+    "record",
+    "require_operator",
+    "require_writable",
+]

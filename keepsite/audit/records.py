@@ -2,7 +2,7 @@
 
 import contextvars
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -38,7 +38,15 @@ class Call:
     request_id: str
     client: str
     actor: Actor | None = None
-    acts: list[dict[str, str]] = field(default_factory=list)
+    acts: list[dict[str, Any]] = field(default_factory=list)  # Any: JSON values
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Change:
+    """What an act changed, by name: numbers, texts, moments, lists of texts; an empty side did not exist."""
+
+    before: Mapping[str, object] = field(default_factory=dict)
+    after: Mapping[str, object] = field(default_factory=dict)
 
 
 _current: contextvars.ContextVar[Call | None] = contextvars.ContextVar("audit_call", default=None)
@@ -87,8 +95,18 @@ def finish(ended: Call, *, status: int) -> None:
     )
 
 
-def record(action: str, *, actor: Actor, subject: object, reason: str = "") -> None:
+def record(
+    action: str,
+    *,
+    actor: Actor,
+    subject: object,
+    reason: str = "",
+    change: Change | None = None,
+) -> None:
     """Note that ``actor`` did ``action`` to ``subject``, a model instance.
+
+    ``change`` says what the subject was like before and after, where an operator may
+    want to know; like the rest, it never holds secret material.
 
     Called once the act is durable.  Inside an API call it becomes part of the call's
     one record, written with its outcome.  Elsewhere (console, commands, workers) it
@@ -97,7 +115,11 @@ def record(action: str, *, actor: Actor, subject: object, reason: str = "") -> N
     Raises:
         Unavailable: the record could not be written.
     """
-    act = {"action": action, "subject": _name_of(subject), **({"reason": reason} if reason else {})}
+    act: dict[str, Any] = {"action": action, "subject": _name_of(subject)}  # Any: JSON values
+    if reason:
+        act["reason"] = reason
+    if change is not None:
+        act |= {"before": _as_json(change.before), "after": _as_json(change.after)}
     current = _current.get()
     if current is not None:
         current.acts.append(act)
@@ -108,6 +130,13 @@ def record(action: str, *, actor: Actor, subject: object, reason: str = "") -> N
 def _name_of(subject: object) -> str:
     meta = getattr(subject, "_meta", None)
     return f"{meta.model_name}:{subject.pk}" if meta else str(subject)  # type: ignore[attr-defined]  # a model
+
+
+def _as_json(values: Mapping[str, object]) -> dict[str, object]:
+    return {
+        name: value.isoformat(timespec="microseconds") if isinstance(value, datetime) else value
+        for name, value in values.items()
+    }
 
 
 def _who(actor: Actor | None) -> dict[str, str | None]:

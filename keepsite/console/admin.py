@@ -20,6 +20,7 @@ from keepsite.readonly import (
     moment,
     pill,
     relative,
+    text,
 )
 
 
@@ -38,7 +39,7 @@ class OperatorAdmin(ReadOnlyAdmin):
         "first": "with a one-time password",
         "disabled": "disabled",
     }
-    list_display = ("username", "state", "seen", "made")
+    list_display = ("username", "state", "roles", "seen", "made")
     list_filter = (StateFilter,)
     search_fields = ("username",)
     search_help_text = "Part of a name"
@@ -57,7 +58,7 @@ class OperatorAdmin(ReadOnlyAdmin):
         """Operators, and whether each still has the password they were given."""
         operators: QuerySet[User] = super().get_queryset(request)
         given = OneTimePassword.objects.filter(user=OuterRef("pk"))
-        return operators.annotate(has_one_time_password=Exists(given))
+        return operators.annotate(has_one_time_password=Exists(given)).prefetch_related("groups")
 
     def detail(self, row: User, *, now: datetime) -> Detail:
         """When they came and were last here."""
@@ -69,6 +70,11 @@ class OperatorAdmin(ReadOnlyAdmin):
                 Section(
                     title="Access",
                     facts=(
+                        Fact(
+                            label="Roles",
+                            value=self.roles(row),
+                            note="Set by manage.py operator roles; they hold from the next click on.",
+                        ),
                         Fact(label="Last log-in", value=relative(row.last_login, now=now)),
                         Fact(label="Made", value=relative(row.date_joined, now=now)),
                     ),
@@ -85,6 +91,13 @@ class OperatorAdmin(ReadOnlyAdmin):
         if operator.has_one_time_password:
             return pill("One-time password", Tone.WAITING)
         return pill("Active", Tone.GOOD)
+
+    @admin.display(description="roles")
+    def roles(self, operator: User) -> SafeString | str:
+        """What they may do."""
+        if operator.is_superuser:
+            return "all rights"
+        return text(", ".join(sorted(group.name for group in operator.groups.all())))
 
     @admin.display(description="last log-in (UTC)", ordering="last_login")
     def seen(self, operator: User) -> SafeString:

@@ -1,5 +1,6 @@
 from django.apps import AppConfig
 from django.contrib.admin.apps import AdminConfig
+from django.db.models.signals import post_migrate
 
 
 class ConsoleConfig(AppConfig):
@@ -10,8 +11,11 @@ class ConsoleConfig(AppConfig):
     verbose_name = "Console"
 
     def ready(self) -> None:
-        """Listen for logins, to record them."""
+        """Listen for logins, to record them, and for migrations, to keep the roles' groups."""
         from keepsite.console import signals  # noqa: F401, PLC0415  # connecting is importing
+        from keepsite.console.roles import keep_groups  # noqa: PLC0415  # its models are ready only now
+
+        post_migrate.connect(keep_groups, dispatch_uid="keepsite.console.roles")
 
 
 class ConsoleAdminConfig(AdminConfig):

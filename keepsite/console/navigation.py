@@ -8,15 +8,24 @@ from django.urls import reverse
 
 from keepsite.identity.models import APIKey
 from keepsite.keyring.models import MKEK, ProjectKEK
-from keepsite.projects.models import Project
+from keepsite.projects.models import Project, ProjectQuota
 from keepsite.readonly import ReadOnlyAdmin, list_url
 from orders_app.models import Order
-from secrets_app.models import Secret
+from secrets_app.models import (
+    ACL,
+    Container,
+    ContainerConsumer,
+    ContainerSecret,
+    Secret,
+    SecretConsumer,
+    TransportKey,
+)
 
 GROUPS: tuple[tuple[str, tuple[type[Model], ...]], ...] = (
-    ("Stored", (Project, Secret, Order)),
-    ("Keys", (MKEK, ProjectKEK)),
-    ("Access", (APIKey, User)),
+    ("Stored", (Project, Secret, Container, Order)),
+    ("Use", (SecretConsumer, ContainerConsumer, ContainerSecret)),
+    ("Keys", (MKEK, ProjectKEK, TransportKey)),
+    ("Access", (APIKey, ACL, ProjectQuota, User)),
 )
 
 

@@ -8,16 +8,17 @@ from django.db.models import Model
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.http.response import HttpResponseBase
 from django.template.response import TemplateResponse
-from django.urls import reverse
+from django.urls import URLPattern, URLResolver, path, reverse
 from django.utils import timezone
 
 from keepsite import audit
 from keepsite.console.forms import LoginForm, OwnPasswordForm
 from keepsite.console.models import OneTimePassword
-from keepsite.console.navigation import navigation
+from keepsite.console.navigation import GROUPS, navigation
 from keepsite.console.pages.overview import overview
+from keepsite.console.pages.search import object_of_ref, search
 from keepsite.identity.operators import console_principal
-from keepsite.readonly import ReadOnlyAdmin
+from keepsite.readonly import ReadOnlyAdmin, detail_url
 
 if TYPE_CHECKING:
     from django.contrib.admin.options import ModelAdmin
@@ -61,10 +62,38 @@ class ConsoleSite(AdminSite):
         context = {
             **self.each_context(request),
             "title": self.index_title,
-            "page": overview(self, now=timezone.now()),
+            "page": overview(
+                self,
+                now=timezone.now(),
+                may_see=lambda model: self.get_model_admin(model).has_view_permission(request),
+            ),
             **(extra_context or {}),
         }
         return TemplateResponse(request, "admin/index.html", context)
+
+    def get_urls(self) -> list[URLPattern | URLResolver]:
+        """Django's, and the search over everything."""
+        return [path("search/", self.admin_view(self.search), name="search"), *super().get_urls()]
+
+    def search(self, request: HttpRequest) -> HttpResponse:
+        """Everything that matches; a full ref leads straight to its object."""
+        wanted = request.GET.get("q", "").strip()
+        named = object_of_ref(wanted)
+        if named is not None and self._may_see(request, *named):
+            model, object_id = named
+            return HttpResponseRedirect(detail_url(model, object_id))
+        models = [model for _, group in GROUPS for model in group]
+        request.current_app = self.name
+        context = {
+            **self.each_context(request),
+            "title": "Search",
+            "page": search(self, request, models, wanted),
+        }
+        return TemplateResponse(request, "console/search.html", context)
+
+    def _may_see(self, request: HttpRequest, model: type[Model], object_id: str) -> bool:
+        allowed = self.get_model_admin(model).has_view_permission(request)
+        return allowed and model._default_manager.filter(pk=object_id).exists()  # noqa: SLF001  # Django's API
 
     def app_index(  # type: ignore[override]  # Django's renders a page
         self,

@@ -7,15 +7,17 @@ from django.db.models import Q
 from django.utils import timezone
 from django.utils.safestring import SafeString
 
+from keepsite.acts import ActingAdmin
+from keepsite.identity.key_acts import CreateKey, RevokeKey
 from keepsite.identity.models import APIKey
 from keepsite.projects.models import Project
 from keepsite.readonly import (
     Detail,
     EmptyState,
+    ExpiringFilter,
     Fact,
     Notice,
     ProjectFilter,
-    ReadOnlyAdmin,
     Section,
     StateFilter,
     Tone,
@@ -32,7 +34,7 @@ SOON = timedelta(days=14)  # leaves two working weeks to hand out a new key
 
 
 @admin.register(APIKey)
-class APIKeyAdmin(ReadOnlyAdmin):
+class APIKeyAdmin(ActingAdmin):
     """API keys: whose they are and whether they still open anything; never the keys themselves."""
 
     title = "API key"
@@ -48,13 +50,34 @@ class APIKeyAdmin(ReadOnlyAdmin):
         "expired": "expired",
         "revoked": "revoked",
     }
-    list_display = ("name", "state", "shown_project", "shown_user", "role_names", "expires", "created")
-    list_filter = (StateFilter, ProjectFilter)
+    list_display = (
+        "name",
+        "state",
+        "shown_project",
+        "shown_user",
+        "role_names",
+        "used",
+        "expires",
+        "created",
+    )
+    list_filter = (StateFilter, ExpiringFilter, ProjectFilter)
     search_fields = ("=id", "name", "user_id", "project__external_id")
     search_help_text = "Name, user, project id or key id"
     list_select_related = ("project",)
     ordering = ("-created_at",)
     unseen = ("sha256",)
+    acts = (CreateKey(), RevokeKey())
+    export_fields: ClassVar = {
+        "id": "id",
+        "name": "name",
+        "project": "project__external_id",
+        "user": "user_id",
+        "roles": "roles",
+        "created": "created_at",
+        "last_used": "last_used_at",
+        "expires": "expires_at",
+        "revoked": "revoked_at",
+    }
 
     def states(self, now: datetime) -> Mapping[str, Q]:
         """A key that is ``expiring`` is a valid one, too."""
@@ -88,6 +111,11 @@ class APIKeyAdmin(ReadOnlyAdmin):
                     title="Times",
                     facts=(
                         Fact(label="Created", value=relative(row.created_at, now=now)),
+                        Fact(
+                            label="Last used",
+                            value=relative(row.last_used_at, now=now),
+                            note="Within a minute.",
+                        ),
                         Fact(label="Expires", value=relative(row.expires_at, now=now)),
                         Fact(label="Revoked", value=relative(row.revoked_at, now=now)),
                     ),
@@ -115,6 +143,11 @@ class APIKeyAdmin(ReadOnlyAdmin):
     def state(self, key: APIKey) -> SafeString:
         """Whether it still opens anything."""
         return _pill(key, timezone.now())
+
+    @admin.display(description="last used (UTC)", ordering="last_used_at")
+    def used(self, key: APIKey) -> SafeString:
+        """When somebody last called with it, within a minute."""
+        return moment(key.last_used_at)
 
     @admin.display(description="expires (UTC)", ordering="expires_at")
     def expires(self, key: APIKey) -> SafeString:

@@ -8,6 +8,7 @@ import uuid
 from collections.abc import Iterable
 from datetime import datetime
 
+from django.db import IntegrityError
 from django.utils import timezone
 
 from keepsite import audit, writes
@@ -23,7 +24,7 @@ SECRET_BYTES = 32
 _FORM = re.compile(r"ks_([0-9a-f]{32})_([A-Za-z0-9_-]{43})")  # prefix, row id, secret in base64url
 
 
-def create_api_key(
+def create_api_key(  # noqa: PLR0913  # what a key is, who makes it and why, all by name
     *,
     project_id: str,
     user_id: str,
@@ -31,11 +32,16 @@ def create_api_key(
     name: str,
     actor: audit.Actor,
     expires_at: datetime | None = None,
+    reason: str = "",
+    key_id: str | None = None,
 ) -> tuple[APIKey, str]:
     """Make a key and return its row and the key itself, which is never to be had again.
 
+    ``key_id``, a UUID chosen by the caller, makes it safe to ask twice: the second time is refused.
+
     Raises:
         InvalidInput: an empty or overlong name, user or project, no role, or an expiry in the past.
+        Conflict: there is a key with this id already.
     """
     for field, value in (("project", project_id), ("user", user_id), ("name", name)):
         if not 1 <= len(value) <= PROJECT_ID_MAX_CHARS:
@@ -48,7 +54,7 @@ def create_api_key(
     project = ensure_project(project_id)
     secret = secrets.token_urlsafe(SECRET_BYTES)
     row = APIKey(
-        id=new_id(),
+        id=key_id or new_id(),
         name=name,
         project=project,
         user_id=user_id,
@@ -56,13 +62,22 @@ def create_api_key(
         sha256=_digest(secret),
         expires_at=expires_at,
     )
-
-    writes.commit(lambda: row.save(force_insert=True), committed=APIKey.objects.filter(id=row.id).exists)
-    audit.record("api_key.created", actor=actor, subject=row)
+    made = APIKey.objects.filter(id=row.id, sha256=row.sha256)
+    try:
+        writes.commit(lambda: row.save(force_insert=True), committed=made.exists)
+    except IntegrityError as error:
+        raise Conflict("This API key has been made already.") from error
+    audit.record(
+        "api_key.created",
+        actor=actor,
+        subject=row,
+        reason=reason,
+        change=audit.Change(after={"project": project_id, **_shown(row)}),
+    )
     return row, f"ks_{uuid.UUID(row.id).hex}_{secret}"
 
 
-def revoke_api_key(key: APIKey, *, actor: audit.Actor) -> None:
+def revoke_api_key(key: APIKey, *, actor: audit.Actor, reason: str = "") -> None:
     """End ``key``; on return no process accepts it any more.
 
     Raises:
@@ -75,8 +90,14 @@ def revoke_api_key(key: APIKey, *, actor: audit.Actor) -> None:
             raise Conflict("This API key has been revoked already.")
 
     writes.commit(end, committed=APIKey.objects.filter(id=key.id, revoked_at=now).exists)
-    audit.record("api_key.revoked", actor=actor, subject=key)
-    key.refresh_from_db()
+    audit.record(
+        "api_key.revoked",
+        actor=actor,
+        subject=key,
+        reason=reason,
+        change=audit.Change(before={**_shown(key), "revoked_at": None}, after={"revoked_at": now}),
+    )
+    key.revoked_at = now
 
 
 def principal_of(auth_token: str) -> Principal:
@@ -102,6 +123,11 @@ _BY_ID = Prepared(
     lambda id: APIKey.objects.select_related("project").filter(id=id),  # noqa: A006  # the column's name
     texts=("id",),
 )
+
+
+def _shown(key: APIKey) -> dict[str, object]:
+    """What the audit trail says of a key."""
+    return {"name": key.name, "user": key.user_id, "roles": key.roles, "expires_at": key.expires_at}
 
 
 def _digest(secret: str) -> str:

@@ -4,6 +4,7 @@ from django.http import HttpRequest
 from keepsite.errors import KeepsiteError, NotAuthenticated
 from keepsite.identity import api_keys, noauth
 from keepsite.identity.principal import Principal
+from keepsite.projects import suspension
 
 # In the WSGI environment, where no client can write: the Principal, or the error to answer with.
 VERDICT = "keepsite.identity"
@@ -25,6 +26,17 @@ def authenticate(request: HttpRequest) -> Principal:
     if not auth_token:
         raise NotAuthenticated
     return api_keys.principal_of(auth_token)
+
+
+def refuse_suspended(principal: Principal) -> None:
+    """Return if the caller's project is served.
+
+    Raises:
+        ProjectSuspended: an operator has suspended it.
+    """
+    known = principal.is_suspended
+    if suspension.is_suspended(principal.project_id) if known is None else known:
+        raise suspension.ProjectSuspended
 
 
 def challenge() -> str:

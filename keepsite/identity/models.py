@@ -30,6 +30,10 @@ class APIKey(models.Model):
     class Meta:
         verbose_name = "API key"
         verbose_name_plural = "API keys"
+        permissions = (
+            ("revoke_apikey", "Can revoke API keys"),
+            ("export_apikey", "Can export the list of API keys"),
+        )
 
     def __str__(self) -> str:
         return self.name
@@ -47,4 +51,5 @@ class APIKey(models.Model):
             roles=frozenset(self.roles),
             method="local",
             credential_id=self.id,
+            is_suspended=self.project.suspended_at is not None,
         ).with_implied_roles()

@@ -2,8 +2,6 @@
 
 import getpass
 
-from keepsite.audit import Actor
-from keepsite.errors import NotAllowed
 from keepsite.identity.principal import Principal
 
 NO_PROJECT = "-"
@@ -24,13 +22,3 @@ def console_principal(username: str) -> Principal:
 def promotion_principal(username: str) -> Principal:
     """A promotion's next step, taken by a node agent in the name of whoever started it."""
     return Principal(project_id=NO_PROJECT, user_id=username, roles=frozenset({"admin"}), method="promotion")
-
-
-def require_operator(actor: Actor) -> None:
-    """Return if ``actor`` runs a command or uses the console; callers of the API never do.
-
-    Raises:
-        NotAllowed: it is anybody else.
-    """
-    if actor.method not in {"command", "console"}:
-        raise NotAllowed("Only operators may do this, by command or in the console.")

@@ -28,6 +28,7 @@ class Principal:
     system_scope: str | None = None
     method: str  # "local", "keystone", "noauth", "console" or "command"
     credential_id: str | None = None  # which API key, for the audit record; never the key
+    is_suspended: bool | None = None  # its project, where the authenticator saw the row; None: it did not
 
     is_authenticated: ClassVar[bool] = True
     is_anonymous: ClassVar[bool] = False

@@ -9,5 +9,9 @@ class KeyringConfig(AppConfig):
     verbose_name = "Keys"
 
     def ready(self) -> None:
-        """Register the system checks."""
+        """Register the system checks, and tell ``hsm_check`` what a token must hold."""
+        from hsm.provider import register_mkeks  # noqa: PLC0415  # needs the settings
         from keepsite.keyring import checks  # noqa: F401, PLC0415  # registering is importing
+        from keepsite.keyring.querysets import canaries_in_service  # noqa: PLC0415  # models are ready now
+
+        register_mkeks(canaries_in_service)

@@ -1,4 +1,4 @@
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 from django.db import models
 from django.utils import timezone
@@ -6,7 +6,7 @@ from django.utils import timezone
 from keepsite.columns import ExactCharField
 from keepsite.ids import new_id
 from keepsite.keyring.models import ProjectKEK
-from keepsite.keyring.sealed import Sealed
+from keepsite.keyring.sealed import SealContext, Sealed
 
 
 class SealedRow(models.Model):
@@ -19,6 +19,8 @@ class SealedRow(models.Model):
     ciphertext = models.BinaryField(editable=False)
     size_bytes = models.PositiveIntegerField()
     created_at = models.DateTimeField(default=timezone.now, editable=False)
+
+    context_rows: ClassVar[tuple[str, ...]] = ()  # related rows that ``seal_context`` reads
 
     class Meta:
         abstract = True
@@ -34,6 +36,11 @@ class SealedRow(models.Model):
             size_bytes=sealed.size_bytes,
             **columns,
         )
+
+    @property
+    def seal_context(self) -> SealContext:
+        """Where the row belongs; needs what ``context_rows`` names."""
+        raise NotImplementedError  # not abstract: Django's metaclass leaves no room for ABC
 
     @property
     def sealed(self) -> Sealed:

@@ -1,10 +1,11 @@
 from django.db import models
 from django.utils import timezone
 
-from hsm.keys import Canary, WrappedKey
+from hsm.keys import Canary, UnwrapTemplate, WrappedKey
 from keepsite.columns import ExactCharField
 from keepsite.ids import new_id
 from keepsite.keyring import canaries
+from keepsite.keyring.rotation.models import KEKRun, KEKRunFailure
 from keepsite.projects.models import Project
 
 
@@ -32,7 +33,15 @@ class MKEK(models.Model):
     canary_wrapped = models.BinaryField(max_length=64, editable=False)
     canary_iv = models.BinaryField(max_length=16, editable=False)
     canary_ciphertext = models.BinaryField(max_length=128, editable=False)
+    unwrap_template = models.CharField(
+        max_length=10,
+        choices=[(template.value, template.value) for template in UnwrapTemplate],
+        default=UnwrapTemplate.NONE.value,
+        db_default=UnwrapTemplate.NONE.value,
+        help_text="what the token demands of the pKEKs it unwraps",
+    )
     created_at = models.DateTimeField(default=timezone.now, editable=False)
+    superseded_at = models.DateTimeField(null=True, editable=False)  # when another became current
 
     class Meta:
         verbose_name = "MKEK"
@@ -84,6 +93,7 @@ class ProjectKEK(models.Model):
     canary_iv = models.BinaryField(max_length=16, editable=False)
     canary_ciphertext = models.BinaryField(max_length=128, editable=False)
     created_at = models.DateTimeField(default=timezone.now, editable=False)
+    superseded_at = models.DateTimeField(null=True, editable=False)  # when a newer generation became active
     retired_at = models.DateTimeField(null=True, editable=False)
 
     class Meta:
@@ -111,3 +121,6 @@ class ProjectKEK(models.Model):
                 plaintext=canaries.text(self.id),
             ),
         )
+
+
+__all__ = ["MKEK", "KEKRun", "KEKRunFailure", "ProjectKEK"]

@@ -40,13 +40,20 @@ class SealContext:
     kind: Literal["secret", "order"] = "secret"
 
     def aad(self, pkek_id: str) -> bytes:
-        """AAD of format 1: domain with the kind, project, secret, version, pKEK.
+        """AAD of a payload, in every format: domain with the kind, project, secret, version, pKEK.
 
         Moving a ciphertext to another secret, project or version, or under another
         pKEK's row, makes the tag fail.
         """
         return canonical_bytes(
             f"keepsite:{self.kind}:v1", self.project_id, self.secret_id, str(self.version), pkek_id
+        )
+
+    def data_key_aad(self, pkek_id: str) -> bytes:
+        """AAD of the data key of format 2: its own domain, so that it never passes for a payload."""
+        return canonical_bytes(
+            f"keepsite:{self.kind}-data-key:v2",
+            *(self.project_id, self.secret_id, str(self.version), pkek_id),
         )
 
 
@@ -56,8 +63,16 @@ class Sealed:
 
     Format 1: AES-256-GCM by the HSM under the pKEK ``pkek_id``; ``iv`` is 12 random
     bytes, ``ciphertext`` is as long as the plaintext plus the 16 bytes of tag, AAD as
-    in ``SealContext.aad``.  Readers handle every format ever written; an unknown one
-    is refused.  Fields are only ever added at the end.
+    in ``SealContext.aad``.
+
+    Format 2, for what the token does not take in one call: ``iv`` and the first 48
+    bytes of ``ciphertext`` are a random 32-byte data key, sealed by the HSM under the
+    pKEK like a payload of format 1 with ``SealContext.data_key_aad``; then 12 bytes of IV
+    and the payload with its 16 bytes of tag, AES-256-GCM in software under the data key,
+    AAD as in format 1.  A data key seals one payload and is made anew with it.
+
+    Readers handle every format ever written; an unknown one is refused.  Fields are
+    only ever added at the end.
 
     Source: NIST SP 800-38D (GCM), §8.2.2 (random IVs).
     """

@@ -8,7 +8,6 @@ from django.db import IntegrityError
 
 from keepsite import audit, writes
 from keepsite.errors import Conflict, NotFound
-from keepsite.identity.operators import require_operator
 from keepsite.nodes.models import Node
 from keepsite.nodes.states import Colour, NodeState
 
@@ -76,7 +75,7 @@ def want(node_name: str, state: NodeState, *, actor: audit.Actor, reason: str, n
         Conflict: a node without a colour was to drain.
         NotAllowed: ``actor`` is no operator.
     """
-    require_operator(actor)
+    audit.require_operator(actor)
     node = find(node_name)
     if state.draining and state.colour is Colour.NONE:
         raise Conflict(f"{node.name} has no colour, so it has nothing to drain.")
@@ -109,7 +108,7 @@ def forget(
         NotFound: no such node.
         Conflict: it still sends heartbeats, or steps of a promotion name it.
     """
-    require_operator(actor)
+    audit.require_operator(actor)
     node = find(node_name)
     if node.is_heard(now=now, within=heard_within):
         raise Conflict(f"{node.name} still sends heartbeats. Stop its node agent first.")

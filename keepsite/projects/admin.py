@@ -1,4 +1,4 @@
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from datetime import datetime, timedelta
 from typing import Any, ClassVar
 
@@ -9,28 +9,47 @@ from django.http import HttpRequest
 from django.utils import timezone
 from django.utils.safestring import SafeString
 
-from keepsite.projects.models import Project
+from keepsite.acts import ActingAdmin
+from keepsite.projects import quotas
+from keepsite.projects.acts import RESOURCE_WORDS, ResumeProject, SetQuota, SuspendProject
+from keepsite.projects.models import Project, ProjectQuota
 from keepsite.readonly import (
+    Bar,
+    CreatedFilter,
     Detail,
     EmptyState,
     Fact,
+    Notice,
+    ProjectFilter,
     ReadOnlyAdmin,
     Section,
+    Span,
     StateFilter,
+    Tone,
+    breakable,
     code,
     counted,
+    detail_url,
     link,
     list_url,
+    missing,
     moment,
+    pill,
     relative,
     text,
 )
 
 NEW = timedelta(days=7)
+SHOWN_PKEKS = 20
+PKEK_WORDS = {  # by the states of keyring.ProjectKEK, which lies above
+    "active": ("Seals and opens", Tone.GOOD),
+    "decrypt_only": ("Opens only", Tone.WARNING),
+    "retired": ("Retired", Tone.QUIET),
+}
 
 
 @admin.register(Project)
-class ProjectAdmin(ReadOnlyAdmin):
+class ProjectAdmin(ActingAdmin):
     """Projects and how much they keep here."""
 
     title = "Project"
@@ -43,27 +62,35 @@ class ProjectAdmin(ReadOnlyAdmin):
     state_words: ClassVar = {
         "keyed": "with a pKEK",
         "bare": "without a pKEK yet",
+        "suspended": "suspended",
         "new": f"first seen in the past {NEW.days} days",
     }
-    list_display = ("external_id", "secret_count", "order_count", "key_count", "created")
+    list_display = ("external_id", "state", "secret_count", "order_count", "key_count", "created")
     number_columns = frozenset({"secret_count", "order_count", "key_count"})
     list_filter = (StateFilter,)
     search_fields = ("external_id", "=id")
     search_help_text = "Part of a project id"
     ordering = ("external_id",)
+    acts = (SetQuota(), SuspendProject(), ResumeProject())
 
     def states(self, now: datetime) -> Mapping[str, Q]:
         """A project has a pKEK from its first payload on."""
         pkeks = apps.get_model("keyring.ProjectKEK")
         keyed = Q(Exists(pkeks.objects.filter(project=OuterRef("pk"))))
-        return {"keyed": keyed, "bare": ~keyed, "new": Q(created_at__gte=now - NEW)}
+        return {
+            "keyed": keyed,
+            "bare": ~keyed,
+            "suspended": Q(suspended_at__isnull=False),
+            "new": Q(created_at__gte=now - NEW),
+        }
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Project]:
         """Projects with how many live secrets, orders and API keys each has."""
         projects: QuerySet[Project] = super().get_queryset(request)
         live = Q(deleted_at=None) & (Q(expires_at=None) | Q(expires_at__gt=timezone.now()))
-        return projects.annotate(
+        return projects.select_related("quota").annotate(
             live_secrets=counted(Project, "secrets", live),
+            live_containers=counted(Project, "containers", Q(deleted_at=None)),
             kept_orders=counted(Project, "orders", Q(deleted_at=None)),
             all_keys=counted(Project, "api_keys"),
         )
@@ -71,36 +98,29 @@ class ProjectAdmin(ReadOnlyAdmin):
     def detail(self, row: Any, *, now: datetime) -> Detail:  # Any: a Project with the annotations above
         """What the project keeps, each number leading to its list."""
         project = row.external_id
-        keeps: tuple[tuple[str, int, str, dict[str, str]], ...] = (
-            ("Live secrets", row.live_secrets, "secrets_app.Secret", {"state": "live"}),
-            ("Orders", row.kept_orders, "orders_app.Order", {"state": "kept"}),
-            ("API keys", row.all_keys, "identity.APIKey", {}),
-        )
         return Detail(
             kind=self.title,
             title=project,
+            state=self.state(row),
+            notice=_notice(row),
             sections=(
                 Section(
                     title="What it keeps here",
-                    facts=(
-                        *(
-                            Fact(
-                                label=label,
-                                value=link(
-                                    list_url(apps.get_model(model), project=project, **filters), text(number)
-                                ),
-                            )
-                            for label, number, model, filters in keeps
-                        ),
-                        Fact(
-                            label="pKEKs",
-                            value=link(
-                                list_url(apps.get_model("keyring.ProjectKEK"), project=project),
-                                "all generations",
-                            ),
-                            note="The keys its payloads are sealed under.",
-                        ),
+                    facts=tuple(_links(row)),
+                ),
+                Section(
+                    title="Use and quota",
+                    bars=tuple(_bars(row)),
+                    note=(
+                        "It has a quota of its own."
+                        if hasattr(row, "quota")
+                        else "The deployment's quota holds; it has none of its own."
                     ),
+                ),
+                Section(
+                    title="pKEKs",
+                    timeline=_generations(row),
+                    note="The keys its payloads are sealed under. The first payload makes the first.",
                 ),
                 Section(
                     title="Identity",
@@ -116,6 +136,11 @@ class ProjectAdmin(ReadOnlyAdmin):
                 ),
             ),
         )
+
+    @admin.display(description="state")
+    def state(self, project: Project) -> SafeString:
+        """Whether its callers are served."""
+        return pill("Suspended", Tone.WARNING) if project.suspended_at else pill("Served", Tone.GOOD)
 
     @admin.display(description="secrets", ordering="live_secrets")
     def secret_count(self, project: Any) -> int:  # Any: a Project with the annotations above
@@ -139,3 +164,144 @@ class ProjectAdmin(ReadOnlyAdmin):
     def created(self, project: Project) -> SafeString:
         """When it came."""
         return moment(project.created_at)
+
+
+@admin.register(ProjectQuota)
+class ProjectQuotaAdmin(ReadOnlyAdmin):
+    """Projects with limits of their own."""
+
+    title = "Quota"
+    title_plural = "Quotas"
+    lead = (
+        "Limits that projects have of their own; for others the deployment's hold. Set on the project's page."
+    )
+    empty = EmptyState(sentence="No project has limits of its own: the deployment's hold for all.")
+    limit_columns = ("secret_limit", "order_limit", "container_limit", "consumer_limit")
+    list_display = ("project_id_shown", *limit_columns, "set_at")
+    number_columns = frozenset(limit_columns)
+    list_filter = (CreatedFilter, ProjectFilter)
+    search_fields = ("project__external_id", "=project__id")
+    search_help_text = "Part of a project id"
+    list_select_related = ("project",)
+    ordering = ("project__external_id",)
+
+    def detail(self, row: ProjectQuota, *, now: datetime) -> Detail:
+        """The limits; what is used stands on the project's page."""
+        return Detail(
+            kind=self.title,
+            title=f"Quota of {row.project}",
+            sections=(
+                Section(
+                    title="Limits",
+                    facts=tuple(
+                        Fact(label=label, value=_limit(getattr(row, resource)))
+                        for resource, label in RESOURCE_WORDS.items()
+                    ),
+                    note="Set on the page of the project.",
+                ),
+                Section(
+                    title="Whose they are",
+                    facts=(
+                        Fact(label="Project", value=link(detail_url(Project, row.project_id), row.project)),
+                        Fact(label="First set", value=relative(row.created_at, now=now)),
+                        Fact(label="Last set", value=relative(row.updated_at, now=now)),
+                    ),
+                ),
+            ),
+        )
+
+    @admin.display(description="project", ordering="project__external_id")
+    def project_id_shown(self, quota: ProjectQuota) -> SafeString:
+        """Whose."""
+        return breakable(str(quota.project))
+
+    @admin.display(description="secrets", ordering="secrets")
+    def secret_limit(self, quota: ProjectQuota) -> SafeString | str:
+        """Its limit."""
+        return _limit(quota.secrets)
+
+    @admin.display(description="orders", ordering="orders")
+    def order_limit(self, quota: ProjectQuota) -> SafeString | str:
+        """Its limit."""
+        return _limit(quota.orders)
+
+    @admin.display(description="containers", ordering="containers")
+    def container_limit(self, quota: ProjectQuota) -> SafeString | str:
+        """Its limit."""
+        return _limit(quota.containers)
+
+    @admin.display(description="consumers", ordering="consumers")
+    def consumer_limit(self, quota: ProjectQuota) -> SafeString | str:
+        """Its limit."""
+        return _limit(quota.consumers)
+
+    @admin.display(description="last set (UTC)", ordering="updated_at")
+    def set_at(self, quota: ProjectQuota) -> SafeString:
+        """When."""
+        return moment(quota.updated_at)
+
+
+def _limit(limit: int | None) -> SafeString | str:
+    if limit is None:
+        return missing("default")
+    return "unlimited" if limit < 0 else text(limit)
+
+
+def _notice(project: Project) -> Notice | None:
+    if project.suspended_at is None:
+        return None
+    since = f"Suspended since {project.suspended_at:%Y-%m-%d %H:%M} UTC: no API request of it is served."
+    return Notice(tone=Tone.WARNING, message=f"{since} Why: {project.suspension_reason}")
+
+
+def _links(row: Any) -> Iterator[Fact]:  # Any: a Project with the annotations of its list
+    keeps: tuple[tuple[str, int, str, dict[str, str]], ...] = (
+        ("Live secrets", row.live_secrets, "secrets_app.Secret", {"state": "live"}),
+        ("Containers", row.live_containers, "secrets_app.Container", {"state": "live"}),
+        ("Orders", row.kept_orders, "orders_app.Order", {"state": "kept"}),
+        ("API keys", row.all_keys, "identity.APIKey", {}),
+    )
+    for label, number, model, filters in keeps:
+        url = list_url(apps.get_model(model), project=row.external_id, **filters)
+        yield Fact(label=label, value=link(url, text(number)))
+
+
+def _bars(row: Any) -> Iterator[Bar]:  # Any: a Project with the annotations of its list
+    limits = quotas.effective_limits(row)
+    secret_consumers = apps.get_model("secrets_app.SecretConsumer")
+    container_consumers = apps.get_model("secrets_app.ContainerConsumer")
+    mine = {"project": row, "deleted_at": None}
+    used = (
+        ("Secrets", row.live_secrets, "secrets"),
+        ("Orders", row.kept_orders, "orders"),
+        ("Containers", row.live_containers, "containers"),
+        ("Consumers of secrets", secret_consumers.objects.filter(**mine).count(), "consumers"),
+        ("Consumers of containers", container_consumers.objects.filter(**mine).count(), "consumers"),
+    )
+    for label, number, resource in used:
+        limit = limits[resource]
+        yield Bar(label=label, used=number, limit=None if limit < 0 else limit)
+
+
+def _generations(project: Project) -> tuple[Span, ...]:
+    pkeks = apps.get_model("keyring.ProjectKEK")
+    rows = (
+        pkeks.objects.filter(project=project)
+        .order_by("-generation")
+        .values_list("id", "generation", "state", "created_at", "retired_at", "mkek__label")[:SHOWN_PKEKS]
+    )
+    spans = []
+    until: datetime | None = None
+    for pk, generation, state, created_at, retired_at, mkek in rows:
+        word, tone = PKEK_WORDS[state]
+        spans.append(
+            Span(
+                label=link(detail_url(pkeks, pk), f"Generation {generation}"),
+                state=pill(word, tone),
+                since=moment(created_at),
+                until=moment(until, absent="now"),
+                note=f"Retired {retired_at:%Y-%m-%d}" if retired_at else f"Wrapped by MKEK {mkek}",
+            )
+        )
+        until = created_at
+    return tuple(spans)

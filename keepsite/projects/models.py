@@ -22,6 +22,16 @@ class Project(models.Model):
     # totals that processes remember are then counted anew
     recounts = models.PositiveBigIntegerField(default=0, db_default=0, editable=False)
     preferred_store = ExactCharField(max_length=36, blank=True, default="", editable=False)
+    suspended_at = models.DateTimeField(null=True, editable=False, help_text="null: its callers are served")
+    suspension_reason = models.CharField(
+        max_length=255, blank=True, default="", db_default="", editable=False, help_text="for operators"
+    )
+
+    class Meta:
+        permissions = (
+            ("suspend_project", "Can suspend and resume a project"),
+            ("set_quota_of_project", "Can set the quota of a project"),
+        )
 
     def __str__(self) -> str:
         return str(self.external_id)

@@ -56,18 +56,28 @@ def claim(project: Project, resource: str, count: Callable[[], int]) -> None:
         raise QuotaReached(resource=resource, limit=limit)
 
 
-def set_quota(external_id: str, limits: Mapping[str, int], *, actor: audit.Actor) -> None:
-    """Give a project limits of its own; what ``limits`` does not name stays as it is."""
+def set_quota(
+    external_id: str, limits: Mapping[str, int | None], *, actor: audit.Actor, reason: str = ""
+) -> None:
+    """Give a project limits of its own; what ``limits`` does not name stays, None is the deployment's."""
     project = ensure_project(external_id)
     now = timezone.now()
     rows = ProjectQuota.objects.filter(project=project)
+    own = _own(project)
+    before = {resource: None if own is None else getattr(own, resource) for resource in limits}
 
     def store() -> None:
         if not rows.update(updated_at=now, **limits):
             ProjectQuota(project=project, created_at=now, updated_at=now, **limits).save(force_insert=True)
 
     writes.commit(store, committed=rows.filter(updated_at=now).exists)
-    audit.record("project_quota.set", actor=actor, subject=project)
+    audit.record(
+        "project_quota.set",
+        actor=actor,
+        subject=project,
+        reason=reason,
+        change=audit.Change(before=before, after=limits),
+    )
 
 
 def delete_quota(external_id: str, *, actor: audit.Actor) -> None:

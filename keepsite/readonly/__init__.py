@@ -22,16 +22,18 @@ from keepsite.readonly.cells import (
     utc,
 )
 from keepsite.readonly.counts import counted
-from keepsite.readonly.details import Detail, Fact, Notice, Section
-from keepsite.readonly.filters import ChoiceFilter, CreatedFilter, ProjectFilter, StateFilter
+from keepsite.readonly.details import Bar, Detail, Fact, Notice, Section, Span
+from keepsite.readonly.filters import ChoiceFilter, CreatedFilter, ExpiringFilter, ProjectFilter, StateFilter
 from keepsite.readonly.lists import EmptyState, Heading, Row, Table
 from keepsite.readonly.model_admin import ReadOnlyAdmin, detail_url, list_url
 
 __all__ = [
+    "Bar",
     "ChoiceFilter",
     "CreatedFilter",
     "Detail",
     "EmptyState",
+    "ExpiringFilter",
     "Fact",
     "Heading",
     "Notice",
@@ -39,6 +41,7 @@ __all__ = [
     "ReadOnlyAdmin",
     "Row",
     "Section",
+    "Span",
     "StateFilter",
     "Table",
     "Tone",

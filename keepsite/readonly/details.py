@@ -1,5 +1,6 @@
 from dataclasses import dataclass
 
+from django.contrib.humanize.templatetags.humanize import intcomma
 from django.utils.safestring import SafeString
 
 from keepsite.readonly.cells import Tone
@@ -16,11 +17,45 @@ class Fact:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Bar:
+    """How much of a limit is used; without a limit (None) no bar is drawn."""
+
+    label: str
+    used: int
+    limit: int | None
+    note: str = ""
+
+    @property
+    def words(self) -> str:
+        """The same for those who do not see the bar."""
+        used = intcomma(self.used)
+        return f"{used}, no limit" if self.limit is None else f"{used} of {intcomma(self.limit)}"
+
+    @property
+    def is_full(self) -> bool:
+        """Whether there is no room for one more."""
+        return self.limit is not None and self.used >= self.limit
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Span:
+    """A stretch of a timeline: what held, in which state it is now, from when until when."""
+
+    label: SafeString | str
+    state: SafeString | str
+    since: SafeString | str
+    until: SafeString | str
+    note: SafeString | str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Section:
     """Facts that belong together, or a table of what hangs on the row, or both."""
 
     title: str
     facts: tuple[Fact, ...] = ()
+    bars: tuple[Bar, ...] = ()
+    timeline: tuple[Span, ...] = ()
     table: Table | None = None
     note: str = ""
 

@@ -3,7 +3,7 @@ from datetime import timedelta
 from typing import Any, ClassVar
 
 from django.contrib import admin
-from django.db.models import QuerySet
+from django.db.models import Q, QuerySet
 from django.http import HttpRequest
 from django.utils import timezone
 
@@ -66,16 +66,48 @@ class CreatedFilter(ChoiceFilter):
         ("day", "in the past 24 hours"),
         ("week", "in the past 7 days"),
         ("month", "in the past 30 days"),
+        ("before_month", "more than 30 days ago"),
+        ("before_quarter", "more than 90 days ago"),
+        ("before_year", "more than a year ago"),
     )
-    ages: ClassVar[dict[str, timedelta]] = {
+    younger: ClassVar[dict[str, timedelta]] = {
         "day": timedelta(days=1),
         "week": timedelta(days=7),
         "month": timedelta(days=30),
     }
+    older: ClassVar[dict[str, timedelta]] = {
+        "before_month": timedelta(days=30),
+        "before_quarter": timedelta(days=90),
+        "before_year": timedelta(days=365),
+    }
 
     def chosen(self, rows: Rows, choice: str) -> Rows:
-        """Rows made since then."""
-        return rows.filter(created_at__gte=timezone.now() - self.ages[choice])
+        """Rows made since then, or before."""
+        now = timezone.now()
+        if choice in self.younger:
+            return rows.filter(created_at__gte=now - self.younger[choice])
+        return rows.filter(created_at__lt=now - self.older[choice])
+
+
+class ExpiringFilter(ChoiceFilter):
+    """How soon a row expires."""
+
+    title = "expires"
+    parameter_name = "expiring"
+    options = (
+        ("7", "within 7 days"),
+        ("14", "within 14 days"),
+        ("30", "within 30 days"),
+        ("90", "within 90 days"),
+        ("never", "never"),
+    )
+
+    def chosen(self, rows: Rows, choice: str) -> Rows:
+        """Rows that expire from now on until then; those that have expired are not among them."""
+        if choice == "never":
+            return rows.filter(expires_at=None)
+        now = timezone.now()
+        return rows.filter(expires_at__gt=now, expires_at__lte=now + timedelta(days=int(choice)))
 
 
 class ProjectFilter(ChoiceFilter):
@@ -83,6 +115,7 @@ class ProjectFilter(ChoiceFilter):
 
     title = "project"
     parameter_name = "project"
+    paths: ClassVar[tuple[str, ...]] = ("project__external_id",)  # any of them
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> Sequence[tuple[str, str]]:  # noqa: ARG002  # Any: Django's
         """The project that was asked for, if one was."""
@@ -91,4 +124,7 @@ class ProjectFilter(ChoiceFilter):
 
     def chosen(self, rows: Rows, choice: str) -> Rows:
         """Rows of that project."""
-        return rows.filter(project__external_id=choice)
+        theirs = Q()
+        for path in self.paths:
+            theirs |= Q(**{path: choice})
+        return rows.filter(theirs)

@@ -14,6 +14,8 @@ from keepsite.readonly.cells import text
 if TYPE_CHECKING:
     from keepsite.readonly.model_admin import ReadOnlyAdmin
 
+FIRST_CHOICES = 3
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Heading:
@@ -35,18 +37,19 @@ class Cell:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Row:
-    """A row: the first cell names it and leads to its page."""
+    """A row: the first cell names it and leads to its page; ``key`` is its primary key, in lists."""
 
     url: str
     name: SafeString | str
     cells: tuple[Cell, ...]
+    key: str = ""
 
     @classmethod
-    def of(cls, headings: tuple[Heading, ...], url: str, *values: object) -> "Row":
+    def of(cls, headings: tuple[Heading, ...], url: str, *values: object, key: str = "") -> "Row":
         """A row from as many values as there are headings."""
         name, *rest = (text(value) for value in values)
-        cells = zip(headings[1:], rest, strict=True)
-        return cls(url=url, name=name, cells=tuple(Cell(heading=head, value=cell) for head, cell in cells))
+        cells = tuple(Cell(heading=head, value=cell) for head, cell in zip(headings[1:], rest, strict=True))
+        return cls(url=url, name=name, cells=cells, key=key)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,6 +77,11 @@ class Choice:
     name: str
     label: str
     options: tuple[Option, ...]
+
+    @property
+    def is_made(self) -> bool:
+        """Whether anything but the first option, which is everything, is chosen."""
+        return any(option.is_chosen for option in self.options[1:])
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -113,6 +121,21 @@ class ListPage:
     next_url: str
     empty: EmptyState
 
+    @property
+    def first_choices(self) -> tuple[Choice, ...]:
+        """The filters that are always in sight."""
+        return self.choices[:FIRST_CHOICES]
+
+    @property
+    def more_choices(self) -> tuple[Choice, ...]:
+        """The others, which unfold."""
+        return self.choices[FIRST_CHOICES:]
+
+    @property
+    def is_more_made(self) -> bool:
+        """Whether they must stand unfolded, since one of them narrows the list."""
+        return any(choice.is_made for choice in self.more_choices)
+
     @classmethod
     def of(cls, found: ChangeList, admin: "ReadOnlyAdmin") -> "ListPage":
         """What Django's list machinery found, in our words."""
@@ -128,9 +151,7 @@ class ListPage:
             order_name=ORDER_VAR,
             order=str(found.params.get(ORDER_VAR, "")),
             choices=choices,
-            is_narrowed=bool(
-                found.query or any(option.is_chosen for choice in choices for option in choice.options[1:])
-            ),
+            is_narrowed=bool(found.query or any(choice.is_made for choice in choices)),
             table=_table(found, admin),
             pages=tuple(_pages(found)) if last > 1 else (),
             previous_url=_page_url(found, page - 1) if page > 1 else "",
@@ -166,6 +187,7 @@ def _table(found: ChangeList, admin: "ReadOnlyAdmin") -> Table:
             headings,
             found.url_for_result(row),
             *(_value(admin, column, row) for column in found.list_display),
+            key=str(row.pk),
         )
         for row in found.result_list
     )

@@ -1,7 +1,7 @@
+import re
 from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Any, ClassVar
-from urllib.parse import urlsplit
 
 from django.contrib import admin
 from django.contrib.admin.utils import quote, unquote
@@ -16,6 +16,7 @@ from django.utils import timezone
 from keepsite.readonly.details import Detail
 from keepsite.readonly.lists import EmptyState, ListPage
 
+_REF = re.compile(r"https?://.*/(?P<id>[^/?#]+)/?")  # whatever its host: a deployment has several names
 View = Callable[..., HttpResponseBase]
 
 
@@ -59,15 +60,20 @@ class ReadOnlyAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # generic for 
         ]
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:  # Any: each admin's own model
-        """All rows, without the columns that are nobody's business here."""
-        return super().get_queryset(request).defer(*self.unseen)
+        """All rows and what their page names besides, without columns that are nobody's business here."""
+        rows = super().get_queryset(request).defer(*self.unseen)
+        related = self.list_select_related
+        return rows if isinstance(related, bool) else rows.select_related(*related)
 
     def get_search_results(
         self, request: HttpRequest, queryset: QuerySet[Any], search_term: str
     ) -> tuple[QuerySet[Any], bool]:  # Any: each admin's own model
         """Rows that match; of a pasted ref the id at its end counts."""
-        if urlsplit(search_term).scheme in {"http", "https"}:
-            search_term = urlsplit(search_term).path.rstrip("/").rpartition("/")[2]
+        if search_term.startswith(("https://", "http://")):
+            named = _REF.fullmatch(search_term)
+            if named is None:
+                return queryset.none(), False
+            search_term = named["id"]
         return super().get_search_results(request, queryset, search_term)
 
     def lookup_allowed(self, lookup: str, value: str, request: HttpRequest) -> bool:  # noqa: ARG002  # Django's
@@ -97,7 +103,8 @@ class ReadOnlyAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # generic for 
             raise Http404
         if not self.has_view_permission(request, row):
             raise PermissionDenied
-        detail = self.detail(row, now=timezone.now())
+        now = timezone.now()
+        detail = self.detail(row, now=now)
         request.current_app = self.admin_site.name
         context = {
             **self.admin_site.each_context(request),
@@ -105,8 +112,19 @@ class ReadOnlyAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # generic for 
             "page": detail,
             "list_title": self.title_plural,
             "list_url": list_url(self.model),
+            **self.detail_context(request, row, now=now),
         }
         return TemplateResponse(request, self.detail_template, context)
+
+    def detail_context(
+        self,
+        request: HttpRequest,  # noqa: ARG002  # for admins that show more than the row
+        row: Any,  # noqa: ARG002  # Any: each admin's own model
+        *,
+        now: datetime,  # noqa: ARG002
+    ) -> dict[str, Any]:  # Any: template values
+        """What the template is given besides the page itself."""
+        return {}
 
     def has_add_permission(self, request: HttpRequest) -> bool:  # noqa: ARG002  # Django's signature
         """Nobody adds rows by hand."""

@@ -1,3 +1,4 @@
+from collections.abc import Mapping
 from http import HTTPStatus
 from typing import ClassVar
 
@@ -7,6 +8,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from keepsite.api.bodies import json_object
+from keepsite.api.openapi import ID, Answer, Operation, Parameter, Schema, described, made, paged
 from keepsite.api.paging import envelope
 from keepsite.api.query import chosen
 from keepsite.api.refs import ref
@@ -15,7 +17,7 @@ from keepsite.api.viewsets import ResourceViewSet
 from keepsite.errors import InvalidInput, NotFound
 from keepsite.identity.policy import Target
 from orders_app import services
-from orders_app.api.serializers import NewOrderSerializer, OrderMetaSerializer, show_order
+from orders_app.api.serializers import ORDER, NewOrderSerializer, OrderMetaSerializer, show_order
 from orders_app.models import Order
 from secrets_app.services.secrets import check_expiration
 
@@ -28,6 +30,9 @@ class OrderViewSet(ResourceViewSet):
         "create": "orders:post",
         "retrieve": "order:get",
         "destroy": "order:delete",
+    }
+    path_parameters: ClassVar[Mapping[str, tuple[Schema, str]]] = {
+        "order_id": (ID, "what follows the last slash of the order's ref"),
     }
     reads_accept = frozenset({"destroy"})
     order: Order
@@ -46,6 +51,19 @@ class OrderViewSet(ResourceViewSet):
         """The order's facts."""
         return services.target_of(self.order) if "order_id" in self.kwargs else None
 
+    @described(
+        paged(
+            "orders",
+            ORDER,
+            summary="List orders",
+            description="Those of the caller's project.",
+            parameters=(
+                Parameter(
+                    name="meta", schema={"type": "string"}, description="a text that `meta`, as JSON, holds"
+                ),
+            ),
+        )
+    )
     def list(self, request: Request) -> Response:
         """One page of the project's orders."""
         now = timezone.now()
@@ -66,6 +84,14 @@ class OrderViewSet(ResourceViewSet):
             )
         )
 
+    @described(
+        Operation(
+            summary="Place an order for a key or a pair",
+            body=NewOrderSerializer.forms(),
+            answer=made(HTTPStatus.ACCEPTED, "order_ref", "the order is kept, and will be fulfilled"),
+            refusals={HTTPStatus.FORBIDDEN: "The caller's roles, or the project's quota, do not allow it."},
+        )
+    )
     def create(self, request: Request) -> Response:
         """Take an order; a worker fulfils it."""
         body = json_object(request)
@@ -76,20 +102,37 @@ class OrderViewSet(ResourceViewSet):
         order_type = Order.Type(wanted["type"])
         check_expiration(values.get("expiration"), now=timezone.now())
         has_private_key = order_type is Order.Type.ASYMMETRIC
-        passphrase = OrderMetaSerializer.passphrase_of(values) if has_private_key else None
+        passphrase = OrderMetaSerializer.passphrase_of(values)
         order = services.place_order(
             actor=self.principal,
             order_type=order_type,
             meta=OrderMetaSerializer.stored_form(values),
-            passphrase=passphrase,
+            passphrase=passphrase if has_private_key else None,
         )
         where = ref(request, "orders", order.id)
         return Response({"order_ref": where}, status=HTTPStatus.ACCEPTED, headers={"Location": where})
 
+    @described(
+        Operation(
+            summary="Show an order",
+            answer=Answer(
+                status=HTTPStatus.OK,
+                description="how far it is, and what came of it",
+                content={"application/json": ORDER},
+            ),
+        )
+    )
     def retrieve(self, request: Request, order_id: str) -> Response:  # noqa: ARG002  # the route's
         """How far the order is, and what came of it."""
         return Response(show_order(self.order, request))
 
+    @described(
+        Operation(
+            summary="Forget an order",
+            description="What it made stays.",
+            answer=Answer(status=HTTPStatus.NO_CONTENT, description="it is forgotten"),
+        )
+    )
     def destroy(self, request: Request, order_id: str) -> HttpResponse:  # noqa: ARG002  # the route's
         """Forget the order; what it made stays."""
         services.delete_order(self.order, actor=self.principal)

@@ -3,16 +3,63 @@ from typing import Any
 from rest_framework.request import Request
 
 from keepsite.api.fields import ContractSerializer, ExactText, Integer, Moment, OneOf, Text, moment_text
+from keepsite.api.openapi import (
+    ABSENT,
+    MOMENT,
+    URL,
+    Component,
+    Schema,
+    either,
+    nullable,
+    one_of,
+    open_record,
+    record,
+    spelt,
+)
 from keepsite.api.refs import ref
 from keepsite.errors import InvalidInput
 from keepsite.keyring.sealed import Plaintext
 from orders_app.models import Order
-from secrets_app.api.content import BASE64, content_type_of
+from orders_app.services import OFFERED
+from secrets_app.api.content import BASE64, UTF8_TEXT, content_type_of
 from secrets_app.api.serializers.secrets import BIT_LENGTH_MAX
-from secrets_app.choices import SecretType
+from secrets_app.choices import ContentType, SecretType
 
 BITS_PER_BYTE = 8
 PASSPHRASE_MAX_BYTES = 1023  # OpenSSL takes no longer one for an encrypted private key
+
+
+_META = record(
+    {
+        "name": nullable({"type": "string"}),
+        "algorithm": {"type": "string"},
+        "bit_length": {"type": "integer"},
+        "expiration": nullable(MOMENT),
+    },
+    {"mode": {"type": "string"}, "payload_content_type": one_of(*ContentType.values)},
+)
+ORDER = Component(
+    "Order",
+    record(
+        {
+            "created": MOMENT,
+            "updated": MOMENT,
+            "status": one_of(*Order.Status.values),
+            "type": one_of(*Order.Type.values),
+            "meta": _META,
+            "order_ref": URL,
+        },
+        {
+            "secret_ref": {**URL, "description": "the key, once the order is ACTIVE"},
+            "container_ref": {**URL, "description": "the pair, once the order is ACTIVE"},
+            "creator_id": {"type": "string", "description": "the user who placed it"},
+            "sub_status": {"type": "string"},
+            "sub_status_message": {"type": "string"},
+            "error_status_code": {"type": "string", "pattern": r"^\d{3}$"},
+            "error_reason": {"type": "string", "description": "why it ended in ERROR"},
+        },
+    ),
+)
 
 
 class NewOrderSerializer(ContractSerializer):
@@ -21,6 +68,22 @@ class NewOrderSerializer(ContractSerializer):
     schema = "Order"
 
     type = OneOf(*Order.Type.values, required=True)
+
+    @classmethod
+    def forms(cls) -> Schema:
+        """The body as the API's document describes it: one form for each type, with what is offered."""
+        return either(*(cls._form(kind) for kind in Order.Type))
+
+    @classmethod
+    def _form(cls, kind: Order.Type) -> Component:
+        offers = [
+            open_record({"algorithm": spelt(algorithm), "bit_length": {"enum": list(lengths)}})
+            for algorithm, lengths in OFFERED[kind].items()
+        ]
+        meta = Component(f"{kind.title()}Meta", {**OrderMetaSerializer.described(), "anyOf": offers})
+        return Component(
+            f"New{kind.title()}Order", open_record({"type": {"const": kind.value}, "meta": meta})
+        )
 
 
 class OrderMetaSerializer(ContractSerializer):
@@ -39,6 +102,23 @@ class OrderMetaSerializer(ContractSerializer):
     payload_content_encoding = OneOf(BASE64)
     passphrase = ExactText(allow_null=True)
     pass_phrase = ExactText(allow_null=True)  # what python-barbicanclient and heat send
+
+    @classmethod
+    def described(cls) -> dict[str, Any]:  # Any: JSON values
+        """``meta`` as the API's document describes it, but for which lengths go with which algorithm."""
+        passphrase = nullable({"type": "string", "maxLength": PASSPHRASE_MAX_BYTES})
+        content_type = spelt(*ContentType.values, *UTF8_TEXT)
+        about = cls.properties()
+        return open_record(
+            {},
+            {name: schema for name, schema in about.items() if name not in {"algorithm", "bit_length"}}
+            | {
+                "payload": ABSENT,
+                "payload_content_type": either(content_type, {"type": "null"}),
+                "passphrase": passphrase,
+                "pass_phrase": passphrase | {"description": "the same as passphrase"},
+            },
+        )
 
     @classmethod
     def passphrase_of(cls, values: dict[str, Any]) -> Plaintext | None:  # Any: JSON values

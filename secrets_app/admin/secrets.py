@@ -9,6 +9,8 @@ from django.utils import timezone
 from django.utils.html import format_html_join
 from django.utils.safestring import SafeString
 
+from keepsite.acts import ActingAdmin
+from keepsite.acts.recovery import DELETED_WORDS, deleted_notice, deleted_pill, deleted_states
 from keepsite.keyring.models import MKEK, ProjectKEK
 from keepsite.projects.models import Project
 from keepsite.readonly import (
@@ -16,11 +18,11 @@ from keepsite.readonly import (
     CreatedFilter,
     Detail,
     EmptyState,
+    ExpiringFilter,
     Fact,
     Heading,
     Notice,
     ProjectFilter,
-    ReadOnlyAdmin,
     Row,
     Section,
     StateFilter,
@@ -40,17 +42,19 @@ from keepsite.readonly import (
     text,
     unbroken,
 )
+from secrets_app.admin.acts import SECRET_ACTS
+from secrets_app.admin.filters import ACLFilter, UseFilter
+from secrets_app.admin.sections import SHOWN, consumer_section, readers_section
 from secrets_app.choices import SecretType
-from secrets_app.models import Payload, Secret, SecretConsumer
+from secrets_app.models import Container, ContainerSecret, Payload, Secret
 
-SHOWN_CONSUMERS = 50
 EXAMPLE = """\
 curl "$KEEPSITE_URL/v1/secrets" -H "X-Auth-Token: $API_KEY" \\
   -H 'Content-Type: application/json' \\
   -d '{"name": "first", "payload": "hello", "payload_content_type": "text/plain"}'"""
-CONSUMER_HEADINGS = tuple(
-    Heading(label=label) for label in ("Service", "Resource type", "Resource id", "Since (UTC)")
-)
+
+PLACE_HEADINGS = tuple(Heading(label=label) for label in ("Container", "Type", "Under the name", "State"))
+SECRET_RESTORE = SECRET_ACTS[0]
 
 
 class TypeFilter(ChoiceFilter):
@@ -61,8 +65,43 @@ class TypeFilter(ChoiceFilter):
     options: ClassVar = tuple((kind.value, kind.value) for kind in SecretType)
 
 
+class AlgorithmFilter(ChoiceFilter):
+    """What clients say their keys are for; they spell it as they like."""
+
+    title = "algorithm"
+    parameter_name = "algorithm"
+    options = (
+        ("aes", "AES"),
+        ("rsa", "RSA"),
+        ("ec", "EC"),
+        ("hmac", "HMAC"),
+        ("des", "DES, 3DES"),
+        ("other", "another"),
+        ("none", "none given"),
+    )
+    spellings: ClassVar[dict[str, Q]] = {
+        "aes": Q(algorithm__istartswith="aes"),
+        "rsa": Q(algorithm__istartswith="rsa"),
+        "ec": Q(algorithm__istartswith="ec") | Q(algorithm__istartswith="ed"),
+        "hmac": Q(algorithm__istartswith="hmac"),
+        "des": Q(algorithm__istartswith="des") | Q(algorithm__istartswith="3des"),
+    }
+
+    def chosen(self, rows: QuerySet[Secret], choice: str) -> QuerySet[Secret]:
+        """By the beginning of the name."""
+        nothing = Q(algorithm=None) | Q(algorithm="")
+        if choice == "none":
+            return rows.filter(nothing)
+        if choice == "other":
+            known = Q()
+            for spelling in self.spellings.values():
+                known |= spelling
+            return rows.exclude(nothing | known)
+        return rows.filter(self.spellings[choice])
+
+
 @admin.register(Secret)
-class SecretAdmin(ReadOnlyAdmin):
+class SecretAdmin(ActingAdmin):
     """What is known about secrets; payloads are not to be seen here, sealed or open."""
 
     title = "Secret"
@@ -76,29 +115,58 @@ class SecretAdmin(ReadOnlyAdmin):
         "live": "live",
         "empty": "live, without payload",
         "expired": "expired",
-        "deleted": "deleted",
+        **DELETED_WORDS,
     }
     list_display = ("label", "state", "kind", "shown_project", "size", "created", "expires")
     number_columns = frozenset({"size"})
-    list_filter = (StateFilter, TypeFilter, CreatedFilter, ProjectFilter)
+    list_filter = (
+        StateFilter,
+        TypeFilter,
+        CreatedFilter,
+        ProjectFilter,
+        AlgorithmFilter,
+        ExpiringFilter,
+        UseFilter,
+        ACLFilter,
+    )
     search_fields = ("=id", "name", "=project__external_id")
     search_help_text = "Name, id, ref or project id"
     ordering = ("-created_at",)
+    acts = SECRET_ACTS
+    export_fields: ClassVar = {
+        "id": "id",
+        "name": "name",
+        "project": "project__external_id",
+        "type": "secret_type",
+        "algorithm": "algorithm",
+        "bit_length": "bit_length",
+        "mode": "mode",
+        "content_type": "content_type",
+        "payload_bytes": "payload__size_bytes",
+        "creator": "creator_id",
+        "created": "created_at",
+        "updated": "updated_at",
+        "expires": "expires_at",
+        "deleted": "deleted_at",
+        "project_access": "acl__project_access",
+    }
 
     def states(self, now: datetime) -> Mapping[str, Q]:
         """A secret that is ``empty`` is a live one, too."""
         live = Q(deleted_at=None) & (Q(expires_at=None) | Q(expires_at__gt=now))
+        deleted = deleted_states(now)
         return {
             "live": live,
             "empty": live & Q(content_type=None),
             "expired": Q(deleted_at=None, expires_at__lte=now),
-            "deleted": Q(deleted_at__isnull=False),
+            **deleted,
+            "recoverable": deleted["recoverable"] & (Q(expires_at=None) | Q(expires_at__gt=now)),
         }
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Secret]:
         """Secrets with their project and the size of their payload, and nothing else of the payload."""
         secrets: QuerySet[Secret] = super().get_queryset(request)
-        return secrets.select_related("project").annotate(payload_bytes=F("payload__size_bytes"))
+        return secrets.select_related("project", "acl").annotate(payload_bytes=F("payload__size_bytes"))
 
     def detail(self, row: Secret, *, now: datetime) -> Detail:
         """Everything but the payload."""
@@ -106,7 +174,7 @@ class SecretAdmin(ReadOnlyAdmin):
             kind=self.title,
             title=str(row),
             state=_pill(row, now),
-            notice=_notice(row),
+            notice=_notice(row, now),
             sections=(
                 Section(
                     title="What its owner says it is",
@@ -137,7 +205,9 @@ class SecretAdmin(ReadOnlyAdmin):
                         Fact(label="Deleted", value=relative(row.deleted_at, now=now)),
                     ),
                 ),
-                _consumer_section(row),
+                readers_section(row),
+                _places_section(row),
+                consumer_section(row),
             ),
         )
 
@@ -182,7 +252,7 @@ class SecretAdmin(ReadOnlyAdmin):
 
 def _pill(secret: Secret, now: datetime) -> SafeString:
     if secret.deleted_at is not None:
-        return pill("Deleted", Tone.QUIET)
+        return deleted_pill(is_recoverable=SECRET_RESTORE.applies_to(secret, now=now))
     if not secret.is_live(now):
         return pill("Expired", Tone.QUIET)
     if secret.content_type is None:
@@ -190,13 +260,10 @@ def _pill(secret: Secret, now: datetime) -> SafeString:
     return pill("Live", Tone.GOOD)
 
 
-def _notice(secret: Secret) -> Notice | None:
+def _notice(secret: Secret, now: datetime) -> Notice | None:
     if secret.deleted_at is None:
         return None
-    return Notice(
-        tone=Tone.QUIET,
-        message="This secret is deleted: no client sees it. Its row stays for the recovery window.",
-    )
+    return deleted_notice(secret, noun="secret", is_recoverable=SECRET_RESTORE.applies_to(secret, now=now))
 
 
 def _payload_section(secret: Secret, now: datetime) -> Section:
@@ -227,25 +294,27 @@ def _payload_section(secret: Secret, now: datetime) -> Section:
     )
 
 
-def _consumer_section(secret: Secret) -> Section:
-    title = "Consumers"
-    using = SecretConsumer.objects.filter(secret=secret, deleted_at=None).order_by("created_at", "id")
-    registered = using.defer("sha256")[:SHOWN_CONSUMERS] if secret.had_consumers else ()
+def _places_section(secret: Secret) -> Section:
+    places = (
+        ContainerSecret.objects.filter(secret=secret)
+        .select_related("container")
+        .order_by("container__created_at", "id")[: SHOWN + 1]
+    )
     rows = tuple(
         Row.of(
-            CONSUMER_HEADINGS,
-            "",
-            consumer.service,
-            consumer.resource_type,
-            code(consumer.resource_id),
-            moment(consumer.created_at),
+            PLACE_HEADINGS,
+            detail_url(Container, place.container_id),
+            breakable(str(place.container)),
+            place.container.get_type_display(),
+            text(place.name),
+            "deleted" if place.container.deleted_at else "live",
         )
-        for consumer in registered
+        for place in places
     )
     if not rows:
-        return Section(title=title, note="No service says that it uses this secret.")
+        return Section(title="In containers", note="It is in no container.")
     return Section(
-        title=title,
-        table=Table(caption="Services that use this secret", headings=CONSUMER_HEADINGS, rows=rows),
-        note=f"The first {SHOWN_CONSUMERS} are shown." if len(rows) == SHOWN_CONSUMERS else "",
+        title="In containers",
+        table=Table(caption="Containers that hold this secret", headings=PLACE_HEADINGS, rows=rows[:SHOWN]),
+        note=f"The first {SHOWN} are shown." if len(rows) > SHOWN else "",
     )

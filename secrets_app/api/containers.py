@@ -1,3 +1,4 @@
+from collections.abc import Mapping
 from http import HTTPStatus
 from typing import ClassVar
 
@@ -7,6 +8,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from keepsite.api.bodies import json_object
+from keepsite.api.openapi import ID, Answer, Operation, Parameter, Schema, described, made, paged
 from keepsite.api.paging import envelope
 from keepsite.api.query import chosen
 from keepsite.api.refs import ref
@@ -18,6 +20,7 @@ from keepsite.identity.principal import Principal
 from keepsite.ids import is_id
 from secrets_app import services
 from secrets_app.api.serializers.containers import (
+    CONTAINER,
     NewContainerSerializer,
     PlaceSerializer,
     places_of,
@@ -32,6 +35,9 @@ class UnderContainer(ResourceViewSet):
     """A route below one container, which is found before anything else is judged."""
 
     container: Container
+    path_parameters: ClassVar[Mapping[str, tuple[Schema, str]]] = {
+        "container_id": (ID, "what follows the last slash of the container's ref"),
+    }
 
     def load(self) -> None:
         """Find the container that the URL names, whoever owns it; the policy judges after."""
@@ -62,6 +68,20 @@ class ContainerViewSet(UnderContainer):
         """The container's facts; None for the collection."""
         return super().policy_target() if "container_id" in self.kwargs else None
 
+    @described(
+        paged(
+            "containers",
+            CONTAINER,
+            summary="List containers",
+            description="Those of the caller's project.",
+            parameters=(
+                Parameter(
+                    name="name", schema={"type": "string"}, description="the name; `%` stands for anything"
+                ),
+                Parameter(name="type", schema={"type": "string"}, description="the type"),
+            ),
+        )
+    )
     def list(self, request: Request) -> Response:
         """One page of the project's containers."""
         now = timezone.now()
@@ -86,6 +106,18 @@ class ContainerViewSet(UnderContainer):
             )
         )
 
+    @described(
+        Operation(
+            summary="Make a container",
+            description="Of secrets of the caller's project. A ref counts by its last segment.",
+            body=NewContainerSerializer.forms(),
+            answer=made(HTTPStatus.CREATED, "container_ref", "the container is stored"),
+            refusals={
+                HTTPStatus.FORBIDDEN: "The caller's roles, or the project's quota, do not allow it.",
+                HTTPStatus.NOT_FOUND: "A secret is not in the caller's project, or has expired.",
+            },
+        )
+    )
     def create(self, request: Request) -> Response:
         """Make a container."""
         body = json_object(request)
@@ -98,10 +130,27 @@ class ContainerViewSet(UnderContainer):
         )
         return _made(request, container)
 
+    @described(
+        Operation(
+            summary="Show a container",
+            answer=Answer(
+                status=HTTPStatus.OK,
+                description="the container",
+                content={"application/json": CONTAINER},
+            ),
+        )
+    )
     def retrieve(self, request: Request, container_id: str) -> Response:  # noqa: ARG002  # the route's
         """What it holds."""
         return Response(show_containers([self.container], request)[0])
 
+    @described(
+        Operation(
+            summary="Delete a container",
+            description="The secrets in it stay; consumers do not stand in the way.",
+            answer=Answer(status=HTTPStatus.NO_CONTENT, description="it is deleted"),
+        )
+    )
     def destroy(self, request: Request, container_id: str) -> HttpResponse:  # noqa: ARG002  # the route's
         """Delete it; the secrets stay."""
         services.delete_container(self.container, actor=self.principal)
@@ -114,12 +163,34 @@ class ContainerSecretViewSet(UnderContainer):
     rules: ClassVar[dict[str, str]] = {"create": "container_secret:post", "remove": "container_secret:delete"}
     reads_accept = frozenset({"remove"})
 
+    @described(
+        Operation(
+            summary="Put a secret into a generic container",
+            body=PlaceSerializer.component(),
+            answer=made(HTTPStatus.CREATED, "container_ref", "the container holds it"),
+            refusals={
+                HTTPStatus.NOT_FOUND: "There is no such container, or the project has no such secret.",
+                HTTPStatus.CONFLICT: "The container holds this secret under this name already.",
+            },
+        )
+    )
     def create(self, request: Request, container_id: str) -> Response:  # noqa: ARG002  # the route's
         """Put a secret into a generic container."""
         services.check_is_generic(self.container)
         services.add_secret(self.container, PlaceSerializer.place(json_object(request)), actor=self.principal)
         return _made(request, self.container)
 
+    @described(
+        Operation(
+            summary="Take a secret out of a container",
+            description="The body says which.",
+            body=PlaceSerializer.component(),
+            answer=Answer(status=HTTPStatus.NO_CONTENT, description="the container does not hold it"),
+            refusals={
+                HTTPStatus.NOT_FOUND: "There is no such container, or it does not hold this under this name."
+            },
+        )
+    )
     def remove(self, request: Request, container_id: str) -> HttpResponse:  # noqa: ARG002  # the route's
         """Take one out, named by the body."""
         services.remove_secret(

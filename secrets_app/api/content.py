@@ -15,6 +15,10 @@ from secrets_app.services import NewPayload
 BASE64 = "base64"
 _TEXT = re.compile(r"text/plain(\s*;\s*charset\s*=\s*\"?utf-8\"?)?", re.IGNORECASE)
 _BASE64 = re.compile(rb"(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?")
+UTF8_TEXT = (
+    "text/plain;charset=utf-8",
+    "text/plain; charset=utf-8",
+)  # the usual spellings beside the bare one
 ACCEPTED = "text/plain, application/octet-stream and application/pkcs8"
 
 

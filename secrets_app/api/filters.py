@@ -5,6 +5,7 @@ from datetime import datetime
 from django.http import QueryDict
 
 from keepsite.api.fields import parse_moment
+from keepsite.api.openapi import Parameter
 from keepsite.errors import InvalidInput
 from secrets_app.querysets import SecretQuerySet
 
@@ -23,6 +24,46 @@ UNCHANGING = ("name", "alg", "mode", "secret_type", "bits", "created", "expirati
 PATTERNS = {"name": "name", "alg": "algorithm", "mode": "mode"}
 MOMENTS = {"created": "created_at", "updated": "updated_at", "expiration": "expires_at"}
 BOUNDS = {"gt": "lower", "gte": "lower", "lt": "upper", "lte": "upper", "exact": "equality"}
+
+FILTERS = (
+    *(
+        Parameter(name=name, schema={"type": "string"}, description=f"the {column}; `%` stands for anything")
+        for name, column in PATTERNS.items()
+    ),
+    Parameter(
+        name="secret_type", schema={"type": "string"}, description="the type; no such type, no secrets"
+    ),
+    Parameter(
+        name="bits",
+        schema={"type": ["integer", "string"]},
+        description="the length in bits; what is no number above 0 counts as not given",
+    ),
+    *(
+        Parameter(
+            name=name,
+            schema={"type": "string", "format": "date-filter"},
+            description=(
+                "dates such as `gte:2030-01-31T12:00:00,lt:2031`: with commas between them, each with `gt:`,"
+                " `gte:`, `lt:`, `lte:` or, for exactly this moment, nothing before it; at most one of each"
+                " bound, and no exact one with `gte:` or `lte:`"
+            ),
+        )
+        for name in MOMENTS
+    ),
+    Parameter(
+        name="sort",
+        schema={"type": "string", "format": "sort-keys"},
+        description=(
+            f"{', '.join(f'`{key}`' for key in SORTS)}, with commas between them, none twice, each with"
+            " `:asc`, `:desc` or nothing after it"
+        ),
+    ),
+    Parameter(
+        name="acl_only",
+        schema={"type": "string"},
+        description="`true`: instead, the secrets of any project whose ACL names the caller",
+    ),
+)
 
 
 def filtered(secrets: SecretQuerySet, query: QueryDict) -> SecretQuerySet:

@@ -1,3 +1,4 @@
+from collections.abc import Mapping
 from functools import partial
 from http import HTTPStatus
 from typing import ClassVar
@@ -12,8 +13,20 @@ from rest_framework.response import Response
 from keepsite.api.bodies import bounded, json_object, media_type_of
 from keepsite.api.microversions import CONSUMERS_GUARD, CONSUMERS_SHOWN
 from keepsite.api.negotiation import accepts_json
+from keepsite.api.openapi import (
+    ID,
+    Answer,
+    Operation,
+    Parameter,
+    RawBody,
+    Schema,
+    described,
+    made,
+    one_of,
+    paged,
+)
 from keepsite.api.paging import envelope
-from keepsite.api.query import chosen, is_true
+from keepsite.api.query import FALSE, TRUE, chosen, is_true
 from keepsite.api.refs import ref
 from keepsite.api.totals import TOTALS, Listed
 from keepsite.api.viewsets import ResourceViewSet
@@ -23,17 +36,34 @@ from keepsite.identity.principal import Principal
 from keepsite.ids import is_id
 from secrets_app import services
 from secrets_app.api.content import answer_type, payload_from_body, payload_type, raw_content_type
-from secrets_app.api.filters import UNCHANGING, filtered
-from secrets_app.api.serializers.secrets import NewSecretSerializer, consumers_of, show_secret, show_secrets
+from secrets_app.api.filters import FILTERS, UNCHANGING, filtered
+from secrets_app.api.serializers.secrets import (
+    NO_TRANSPORT_KEYS,
+    SECRET,
+    NewSecretSerializer,
+    consumers_of,
+    show_secret,
+    show_secrets,
+)
 from secrets_app.choices import ContentType
 from secrets_app.lookups import LIVE_SECRET, LIVE_SECRET_WITH_PAYLOAD
 from secrets_app.models import Secret
+
+PAYLOAD = {
+    "text/plain": {"type": "string"},
+    "application/octet-stream": {"type": "string"},
+    "application/pkcs8": {"type": "string"},
+}
+NEW_PAYLOAD = {"type": "string", "minLength": 1, "maxLength": settings.MAX_PAYLOAD_BYTES}
 
 
 class UnderSecret(ResourceViewSet):
     """A route below one secret, which is found before anything else is judged."""
 
     secret: Secret
+    path_parameters: ClassVar[Mapping[str, tuple[Schema, str]]] = {
+        "secret_id": (ID, "what follows the last slash of the secret's ref"),
+    }
 
     def load(self) -> None:
         """Find the secret that the URL names, whoever owns it; the policy judges after."""
@@ -72,6 +102,15 @@ class SecretViewSet(UnderSecret):
         """Asking for the secret itself in a payload's type is the old way to ask for the payload."""
         return "secret:decrypt" if self._asks_for_payload() else self.rules[str(self.action)]
 
+    @described(
+        paged(
+            "secrets",
+            SECRET,
+            summary="List secrets",
+            description="Those of the caller's project, without payloads.",
+            parameters=FILTERS,
+        )
+    )
     def list(self, request: Request) -> Response:
         """One page of the project's secrets."""
         now = timezone.now()
@@ -101,6 +140,15 @@ class SecretViewSet(UnderSecret):
             )
         )
 
+    @described(
+        Operation(
+            summary="Make a secret",
+            description="With its payload, or to be completed by PUT.",
+            body=NewSecretSerializer.forms(),
+            answer=made(HTTPStatus.CREATED, "secret_ref", "the secret is stored"),
+            refusals={HTTPStatus.FORBIDDEN: "The caller's roles, or the project's quota, do not allow it."},
+        )
+    )
     def create(self, request: Request) -> Response:
         """Make a secret, with its payload or to be completed by PUT."""
         values = NewSecretSerializer.checked(json_object(request))
@@ -112,6 +160,20 @@ class SecretViewSet(UnderSecret):
         where = ref(request, "secrets", secret.id)
         return Response({"secret_ref": where}, status=HTTPStatus.CREATED, headers={"Location": where})
 
+    @described(
+        Operation(
+            summary="Show a secret",
+            description=(
+                "What is known about it. A client that accepts no JSON, and exactly one type of payloads, is"
+                " given the payload: the old way to ask for it."
+            ),
+            answer=Answer(
+                status=HTTPStatus.OK,
+                description="the secret; consumers from microversion 1.1 on",
+                content={"application/json": SECRET, **PAYLOAD},
+            ),
+        )
+    )
     def retrieve(self, request: Request, secret_id: str) -> Response | HttpResponse:  # noqa: ARG002  # the route's
         """What is known about the secret; its payload to clients that ask in a payload's type."""
         if self._asks_for_payload():
@@ -123,6 +185,23 @@ class SecretViewSet(UnderSecret):
         )
         return Response(show_secret(self.secret, request, consumers))
 
+    @described(
+        Operation(
+            summary="Store the payload of a secret made without one",
+            description="A payload is set once. With `text/plain` a Content-Encoding is ignored.",
+            parameters=(
+                Parameter(
+                    name="Content-Encoding",
+                    location="header",
+                    schema=one_of("base64", "binary"),
+                    description="base64: the body is decoded; binary, or none: it is stored as it is",
+                ),
+            ),
+            body=RawBody(content={"text/plain": NEW_PAYLOAD, "application/octet-stream": NEW_PAYLOAD}),
+            answer=Answer(status=HTTPStatus.NO_CONTENT, description="the payload is stored"),
+            refusals={HTTPStatus.CONFLICT: "The secret has a payload already."},
+        )
+    )
     def update(self, request: Request, secret_id: str) -> HttpResponse:  # noqa: ARG002  # the route's
         """Store the payload of a secret made without one."""
         content_type = raw_content_type(media_type_of(request))
@@ -130,18 +209,56 @@ class SecretViewSet(UnderSecret):
         services.require_payload_wanted(self.secret, length_bytes=len(body))
         payload = payload_from_body(body, content_type, request.headers.get("Content-Encoding"))
         if request.query_params.get("transport_key_id"):
-            raise InvalidInput("transport_key_id names no transport key: this service has none.")
+            raise InvalidInput(NO_TRANSPORT_KEYS.format("transport_key_id"))
         services.store_payload(self.secret, payload, actor=self.principal)
         return HttpResponse(status=HTTPStatus.NO_CONTENT)
 
+    @described(
+        Operation(
+            summary="Delete a secret",
+            description="With all that hangs on it.",
+            parameters=(
+                Parameter(
+                    name="force",
+                    schema=one_of(*sorted(TRUE | FALSE)),
+                    description="whether to take it from its consumers too; known from microversion 1.2 on",
+                ),
+            ),
+            answer=Answer(status=HTTPStatus.NO_CONTENT, description="it is deleted"),
+            refusals={
+                HTTPStatus.BAD_REQUEST: "From microversion 1.2 on: the secret has consumers, and `force` does"
+                " not say to take it from them; or any of what makes every request a bad one."
+            },
+        )
+    )
     def destroy(self, request: Request, secret_id: str) -> HttpResponse:  # noqa: ARG002  # the route's
         """Delete the secret and all that hangs on it."""
         spares = self.microversion >= CONSUMERS_GUARD and not is_true(
-            request.query_params.get("force", ""), name="force"
+            request.query_params.get("force", "no"), name="force"
         )
         services.delete_secret(self.secret, actor=self.principal, spare_consumed=spares)
         return HttpResponse(status=HTTPStatus.NO_CONTENT)
 
+    @described(
+        Operation(
+            summary="Read the payload",
+            description=(
+                "In the media type that `Accept` names; without one as octets, to `*/*` as the type it is"
+                " stored as."
+            ),
+            answer=Answer(
+                status=HTTPStatus.OK,
+                description="the payload, byte for byte",
+                content=PAYLOAD,
+                headers={"Cache-Control": "no-store"},
+            ),
+            refusals={
+                HTTPStatus.NOT_FOUND: "There is no such secret, it has expired, or it has no payload yet.",
+                HTTPStatus.NOT_ACCEPTABLE: "Not a type that payloads are given in, or text is asked for and"
+                " the payload is not UTF-8; or an unknown microversion.",
+            },
+        )
+    )
     def payload(self, request: Request, secret_id: str) -> HttpResponse:  # noqa: ARG002  # the route's
         """The payload's bytes."""
         return self._payload(request)
@@ -150,6 +267,8 @@ class SecretViewSet(UnderSecret):
         accept = request.headers.get("Accept", "")
         if payload_type(accept) is None:
             raise NotAcceptable
+        if "trans_wrapped_session_key" in request.query_params:
+            raise InvalidInput(NO_TRANSPORT_KEYS.format("trans_wrapped_session_key"))
         plaintext = services.read_payload(self.secret, actor=self.principal)
         content_type = answer_type(accept, ContentType(str(self.secret.content_type)), plaintext)
         return HttpResponse(

@@ -1,3 +1,4 @@
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from http import HTTPStatus
 from typing import Any, ClassVar
@@ -8,11 +9,41 @@ from rest_framework.response import Response
 
 from keepsite.api.bodies import json_object
 from keepsite.api.fields import ContractSerializer, Text
+from keepsite.api.openapi import (
+    ID,
+    URL,
+    Answer,
+    Component,
+    Operation,
+    Parameter,
+    Schema,
+    described,
+    made,
+    paged,
+    record,
+)
 from keepsite.api.paging import envelope
 from keepsite.api.refs import ref
 from keepsite.api.viewsets import ResourceViewSet
 from secrets_app.models import TransportKey
 from secrets_app.services import transport_keys
+
+_MOMENT = {"type": "string", "pattern": r"^\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\.\d{6}$"}
+TRANSPORT_KEY = Component(
+    "TransportKey",
+    record(
+        {
+            "id": ID,
+            "plugin_name": {"type": "string"},
+            "transport_key": {"type": "string"},
+            "status": {"const": "ACTIVE"},
+            "deleted": {"const": False},
+            "deleted_at": {"type": "null"},
+            "created_at": _MOMENT,
+            "updated_at": _MOMENT,
+        }
+    ),
+)
 
 
 class NewTransportKeySerializer(ContractSerializer):
@@ -33,6 +64,9 @@ class TransportKeyViewSet(ResourceViewSet):
         "retrieve": "transport_key:get",
         "destroy": "transport_key:delete",
     }
+    path_parameters: ClassVar[Mapping[str, tuple[Schema, str]]] = {
+        "key_id": (ID, "what follows the last slash of the key's ref"),
+    }
     reads_accept = frozenset({"destroy"})
 
     def load(self) -> None:
@@ -40,6 +74,16 @@ class TransportKeyViewSet(ResourceViewSet):
         if "key_id" in self.kwargs:
             self.row = transport_keys.find_transport_key(self.kwargs["key_id"])
 
+    @described(
+        paged(
+            "transport_keys",
+            URL,
+            summary="List transport keys",
+            parameters=(
+                Parameter(name="plugin_name", schema={"type": "string"}, description="the plugin's name"),
+            ),
+        )
+    )
     def list(self, request: Request) -> Response:
         """One page of refs."""
         rows = TransportKey.objects.filter(deleted_at=None).order_by("created_at", "id")
@@ -55,6 +99,13 @@ class TransportKeyViewSet(ResourceViewSet):
             )
         )
 
+    @described(
+        Operation(
+            summary="Register a transport key",
+            body=NewTransportKeySerializer.component(),
+            answer=made(HTTPStatus.CREATED, "transport_key_ref", "it is registered"),
+        )
+    )
     def create(self, request: Request) -> Response:
         """Register one."""
         values = NewTransportKeySerializer.checked(json_object(request))
@@ -62,10 +113,26 @@ class TransportKeyViewSet(ResourceViewSet):
         where = ref(request, "transport_keys", row.id)
         return Response({"transport_key_ref": where}, status=HTTPStatus.CREATED, headers={"Location": where})
 
+    @described(
+        Operation(
+            summary="Show a transport key",
+            answer=Answer(
+                status=HTTPStatus.OK,
+                description="the key",
+                content={"application/json": TRANSPORT_KEY},
+            ),
+        )
+    )
     def retrieve(self, request: Request, key_id: str) -> Response:  # noqa: ARG002  # the route's
         """One of them."""
         return Response(_shown(self.row))
 
+    @described(
+        Operation(
+            summary="Take a transport key away",
+            answer=Answer(status=HTTPStatus.NO_CONTENT, description="it is gone"),
+        )
+    )
     def destroy(self, request: Request, key_id: str) -> HttpResponse:  # noqa: ARG002  # the route's
         """Take one away."""
         transport_keys.delete_transport_key(self.row, actor=self.principal)

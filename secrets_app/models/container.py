@@ -33,6 +33,11 @@ class Container(models.Model):
                 fields=["project", "deleted_at", "name", "created_at", "id"], name="container_by_name"
             ),
         )
+        permissions = (
+            ("restore_container", "Can restore deleted containers"),
+            ("purge_container", "Can purge deleted containers"),
+            ("export_container", "Can export what is known about containers"),
+        )
 
     def __str__(self) -> str:
         return str(self.name or self.id)

@@ -49,6 +49,11 @@ class Secret(models.Model):
                 fields=["project", "deleted_at", "expires_at", "created_at", "id"], name="secret_by_expiry"
             ),
         )
+        permissions = (
+            ("restore_secret", "Can restore deleted secrets"),
+            ("purge_secret", "Can purge deleted secrets"),
+            ("export_secret", "Can export what is known about secrets"),
+        )
 
     def __str__(self) -> str:
         return str(self.name or self.id)
@@ -73,5 +78,12 @@ class Payload(SealedRow):
     secret = models.OneToOneField(Secret, on_delete=models.CASCADE, related_name="payload")
     version = models.PositiveIntegerField(default=1)
 
+    context_rows = ("secret__project",)
+
     def __str__(self) -> str:
         return f"payload of {self.secret_id}"
+
+    @property
+    def seal_context(self) -> SealContext:
+        """The secret's, at this row's version."""
+        return self.secret.seal_context(self.version)

@@ -8,6 +8,8 @@ from secrets_app.services.consumers import (
     remove_consumer,
 )
 from secrets_app.services.containers import (
+    NEEDED_NAMES,
+    PLACES,
     Place,
     add_secret,
     check_is_generic,
@@ -25,11 +27,25 @@ from secrets_app.services.metadata import (
 )
 from secrets_app.services.payloads import read_payload, require_payload_wanted, store_payload
 from secrets_app.services.purging import BATCH_ROWS, Purgeable, Purging, purge
-from secrets_app.services.recovery import deleted_rows, restore_container, restore_secret
-from secrets_app.services.secrets import Description, NewPayload, create_secret, delete_secret
+from secrets_app.services.recovery import (
+    chosen_containers,
+    chosen_secrets,
+    deleted_rows,
+    restore_container,
+    restore_secret,
+)
+from secrets_app.services.secrets import (
+    Description,
+    NewPayload,
+    create_secret,
+    delete_secret,
+    withdraw_secret,
+)
 
 __all__ = [
     "BATCH_ROWS",
+    "NEEDED_NAMES",
+    "PLACES",
     "ContainerUse",
     "Description",
     "NewPayload",
@@ -43,6 +59,8 @@ __all__ = [
     "add_secret",
     "change_metadatum",
     "check_is_generic",
+    "chosen_containers",
+    "chosen_secrets",
     "create_container",
     "create_secret",
     "delete_acl",
@@ -68,4 +86,5 @@ __all__ = [
     "restore_secret",
     "store_payload",
     "target_of",
+    "withdraw_secret",
 ]

@@ -27,6 +27,7 @@ PLACES = {  # the names a type of container takes, and those it needs if it hold
         frozenset({"certificate"}),
     ),
 }
+NEEDED_NAMES = {kind: needed for kind, (_, needed) in PLACES.items()}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

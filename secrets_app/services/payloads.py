@@ -76,16 +76,38 @@ def read_payload(secret: Secret, *, actor: Principal) -> Plaintext:
     policy.require("secret:decrypt", actor, target_of(secret))
     if secret.content_type is None:
         raise NotFound("Not Found. This secret has no payload yet.")
-    payload = secret.payload
+    try:
+        plaintext = _opened(secret, secret.payload)
+    except KeyMaterialError:
+        fresh = _replaced_since(secret)
+        if fresh is None:
+            raise
+        plaintext = _opened(secret, fresh)
+    audit.record("payload.read", actor=actor, subject=secret)
+    return plaintext
+
+
+def _opened(secret: Secret, payload: Payload) -> Plaintext:
     if payload.pkek.project_id != secret.project_id:
         log.critical("payload.foreign_pkek", secret_id=secret.id, pkek_id=payload.pkek_id)
         raise KeyMaterialError
     payload.pkek.project = secret.project
-    plaintext = keyring.open_sealed(
+    return keyring.open_sealed(
         payload.sealed, pkek=payload.pkek, context=secret.seal_context(payload.version)
     )
-    audit.record("payload.read", actor=actor, subject=secret)
-    return plaintext
+
+
+def _replaced_since(secret: Secret) -> Payload | None:
+    """The payload as it is now, if a rotation has replaced it or its key since it was read."""
+    read = secret.payload
+    fresh = Payload.objects.select_related("pkek__mkek").filter(secret=secret).first()
+    if fresh is None or _keys_of(fresh) == _keys_of(read):
+        return None
+    return fresh
+
+
+def _keys_of(payload: Payload) -> tuple[str, str, bytes, str]:
+    return payload.pkek_id, payload.pkek.mkek_id, bytes(payload.iv), payload.pkek.state
 
 
 def _already_stored() -> Conflict:

@@ -15,7 +15,6 @@ from django.db.models.functions import Coalesce
 from django.utils import timezone
 
 from keepsite import audit, writes
-from keepsite.identity.operators import require_operator
 from keepsite.ids import new_id
 from keepsite.projects.services import count_anew
 
@@ -56,6 +55,16 @@ class Purging:
         """How many rows of each kind are due."""
         return {kind.noun: kind.count() for kind in self.kinds}
 
+    def going_along(self) -> dict[str, int]:
+        """How many rows of each model go with them, by the model's plural name."""
+        found: dict[str, int] = {}
+        for kind in self.kinds:
+            for hanging in kind.hanging:
+                name = str(hanging.model._meta.verbose_name_plural)  # noqa: SLF001  # Django's documented way
+                rows = hanging.model._default_manager.filter(**{f"{hanging.path}__in": kind.due.values("pk")})  # noqa: SLF001
+                found[name] = found.get(name, 0) + rows.count()
+        return found
+
 
 def purge(
     purging: Purging,
@@ -63,38 +72,41 @@ def purge(
     actor: audit.Actor,
     batch_rows: int = BATCH_ROWS,
     done: Callable[[str, int], None] = lambda _noun, _count: None,
+    is_enough: Callable[[], bool] = lambda: False,
 ) -> None:
     """Delete all that is due, each object in one transaction with what hangs on it.
 
     A transaction deletes at most ``batch_rows`` rows, or one object with more.  After
     each, ``done`` is told the kind and how many objects went.  Every object is in the
-    audit trail, and the run itself before its first.  Ends when nothing is left, or
-    when what is left is not getting less.
+    audit trail, and the run itself before its first.  Ends when nothing is left, when
+    what is left is not getting less, or after a transaction at whose end ``is_enough``.
 
     Raises:
         NotAllowed: ``actor`` is no operator.
         Unavailable: the database did not take a batch; what went before it is gone,
             and another run goes on.
     """
-    require_operator(actor)
+    audit.require_operator(actor)
     audit.record("purge.started", actor=actor, subject="purge", reason=purging.reason)
     for kind in purging.kinds:
         left = kind.count()
         while left:
-            for count in _once_round(kind, actor=actor, batch_rows=batch_rows):
+            for count in _once_round(kind, actor=actor, batch_rows=batch_rows, reason=purging.reason):
                 done(kind.noun, count)
+                if is_enough():
+                    return
             before, left = left, kind.count()
             if left >= before:
                 break
 
 
-def _once_round(kind: Purgeable, *, actor: audit.Actor, batch_rows: int) -> Iterator[int]:
+def _once_round(kind: Purgeable, *, actor: audit.Actor, batch_rows: int, reason: str = "") -> Iterator[int]:
     """Through all primary keys, from a place of this run's own."""
     start = new_id()
     for rows, cursor in ((kind.due, start), (kind.due.filter(pk__lte=start), "")):
         last = cursor
         while page := _page(kind, rows.filter(pk__gt=last), batch_rows=batch_rows):
-            yield _delete(kind, page, actor=actor)
+            yield _delete(kind, page, actor=actor, reason=reason)
             last = page[-1]
 
 
@@ -121,7 +133,7 @@ def _count_of(hanging: Hanging) -> Coalesce:
     return Coalesce(Subquery(counted, output_field=IntegerField()), 0)
 
 
-def _delete(kind: Purgeable, page: Sequence[str], *, actor: audit.Actor) -> int:
+def _delete(kind: Purgeable, page: Sequence[str], *, actor: audit.Actor, reason: str = "") -> int:
     taken: list[str] = []
 
     def delete() -> None:
@@ -145,6 +157,7 @@ def _delete(kind: Purgeable, page: Sequence[str], *, actor: audit.Actor) -> int:
             "purged",
             actor=actor,
             subject=f"{kind.due.model._meta.model_name}:{primary_key}",  # noqa: SLF001
+            reason=reason,
         )
     return len(taken)
 

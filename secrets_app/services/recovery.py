@@ -1,5 +1,6 @@
 """Bring back what was deleted, while the recovery window lasts; and what is due once it is over."""
 
+from collections.abc import Collection
 from datetime import datetime, timedelta
 from typing import TypeVar
 
@@ -9,7 +10,6 @@ from django.utils import timezone
 
 from keepsite import audit, writes
 from keepsite.errors import Conflict, NotFound
-from keepsite.identity.operators import require_operator
 from keepsite.projects.services import count_anew
 from secrets_app.models import (
     ACL,
@@ -44,7 +44,7 @@ HANGING_ON_CONTAINER = (
 )
 
 
-def restore_secret(secret_id: str, *, actor: audit.Actor) -> Secret:
+def restore_secret(secret_id: str, *, actor: audit.Actor, reason: str = "") -> Secret:
     """Bring a deleted secret back, with all that its deletion took away.
 
     That is its payload, ACL, metadata, its places in containers that still exist, and
@@ -57,17 +57,17 @@ def restore_secret(secret_id: str, *, actor: audit.Actor) -> Secret:
         Conflict: it is not deleted, was deleted longer ago than KEEPSITE_RECOVERY_DAYS,
             or has expired meanwhile, so that nobody could see it.
     """
-    require_operator(actor)
+    audit.require_operator(actor)
     secret = _found(Secret, secret_id)
     if secret.expires_at is not None and secret.expires_at <= timezone.now():
         raise Conflict(
             f"The secret expired at {secret.expires_at:%Y-%m-%dT%H:%M:%SZ}: it would stay invisible."
         )
-    _restore(secret, SecretConsumer, actor=actor)
+    _restore(secret, SecretConsumer, actor=actor, reason=reason)
     return secret
 
 
-def restore_container(container_id: str, *, actor: audit.Actor) -> Container:
+def restore_container(container_id: str, *, actor: audit.Actor, reason: str = "") -> Container:
     """Bring a deleted container back, with its ACL and the consumers registered when it was deleted.
 
     It holds what it held, without secrets that are deleted or purged now; restoring such
@@ -78,9 +78,9 @@ def restore_container(container_id: str, *, actor: audit.Actor) -> Container:
         NotFound: there is no such container, or it has been purged.
         Conflict: it is not deleted, or was deleted longer ago than KEEPSITE_RECOVERY_DAYS.
     """
-    require_operator(actor)
+    audit.require_operator(actor)
     container = _found(Container, container_id)
-    _restore(container, ContainerConsumer, actor=actor)
+    _restore(container, ContainerConsumer, actor=actor, reason=reason)
     return container
 
 
@@ -103,6 +103,18 @@ def deleted_rows(moment: datetime, *, with_expired: bool = False) -> tuple[Purge
     )
 
 
+def chosen_secrets(ids: Collection[str]) -> Purgeable:
+    """These secrets, as far as they are deleted, for a purge that does not wait for their window's end."""
+    due = Secret.objects.filter(id__in=ids, deleted_at__isnull=False)
+    return Purgeable(noun="secrets", due=due, hanging=HANGING_ON_SECRET, listed=True)
+
+
+def chosen_containers(ids: Collection[str]) -> Purgeable:
+    """These containers, as far as they are deleted, likewise."""
+    due = Container.objects.filter(id__in=ids, deleted_at__isnull=False)
+    return Purgeable(noun="containers", due=due, hanging=HANGING_ON_CONTAINER, listed=True)
+
+
 def _found(model: type[Subject], subject_id: str) -> Subject:
     """The deleted row, still within the window."""
     subject: Subject | None = model.objects.select_related("project").filter(id=subject_id).first()
@@ -119,7 +131,7 @@ def _found(model: type[Subject], subject_id: str) -> Subject:
     return subject
 
 
-def _restore(subject: Subject, consumers: type[Model], *, actor: audit.Actor) -> None:
+def _restore(subject: Subject, consumers: type[Model], *, actor: audit.Actor, reason: str) -> None:
     now = timezone.now()
     rows = type(subject).objects.filter(id=subject.id)
     gone_with_it = consumers._default_manager.filter(  # noqa: SLF001  # Django's API
@@ -134,5 +146,11 @@ def _restore(subject: Subject, consumers: type[Model], *, actor: audit.Actor) ->
         count_anew({subject.project_id})
 
     writes.commit(revive, committed=rows.filter(deleted_at=None, updated_at=now).exists)
-    audit.record(f"{kind_of(subject)}.restored", actor=actor, subject=subject)
+    audit.record(
+        f"{kind_of(subject)}.restored",
+        actor=actor,
+        subject=subject,
+        reason=reason,
+        change=audit.Change(before={"deleted_at": subject.deleted_at}, after={"deleted_at": None}),
+    )
     subject.refresh_from_db()

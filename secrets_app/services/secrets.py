@@ -86,6 +86,47 @@ def delete_secret(secret: Secret, *, actor: Principal, spare_consumed: bool = Fa
     Source: Barbican API v1, DELETE /v1/secrets/{secret_id}.
     """
     policy.require("secret:delete", actor, target_of(secret))
+    _mark_deleted(secret, spare_consumed=spare_consumed)
+    audit.record("secret.deleted", actor=actor, subject=secret)
+
+
+def withdraw_secret(secret_id: str, *, actor: audit.Actor, reason: str) -> Secret:
+    """Delete a secret of whatever project, as an operator: for every client at once, consumers or not.
+
+    Its row, payload and consumers stay for the recovery window.
+
+    Raises:
+        NotAllowed: ``actor`` is no operator.
+        NotFound: there is no such secret, or it is deleted already.
+    """
+    audit.require_operator(actor)
+    secret: Secret | None = (
+        Secret.objects.filter(id=secret_id, deleted_at=None).select_related("project").first()
+    )
+    if secret is None:
+        raise NotFound(f"There is no secret {secret_id}, or it is deleted already.")
+    deleted_at = _mark_deleted(secret, spare_consumed=False)
+    audit.record(
+        "secret.deleted",
+        actor=actor,
+        subject=secret,
+        reason=reason,
+        change=audit.Change(before={"deleted_at": None}, after={"deleted_at": deleted_at}),
+    )
+    return secret
+
+
+def check_expiration(expires_at: datetime | None, *, now: datetime) -> None:
+    """Refuse an expiration that has passed.
+
+    Raises:
+        InvalidInput: it is not later than ``now``.
+    """
+    if expires_at is not None and expires_at <= now:
+        raise InvalidInput("expiration must be a time in the future.")
+
+
+def _mark_deleted(secret: Secret, *, spare_consumed: bool) -> datetime:
     deleted_at = timezone.now()
     consumers = SecretConsumer.objects.filter(secret=secret, deleted_at=None)
 
@@ -100,17 +141,7 @@ def delete_secret(secret: Secret, *, actor: Principal, spare_consumed: bool = Fa
             consumers.update(deleted_at=deleted_at)
 
     writes.commit(mark, committed=Secret.objects.filter(id=secret.id, deleted_at=deleted_at).exists)
-    audit.record("secret.deleted", actor=actor, subject=secret)
-
-
-def check_expiration(expires_at: datetime | None, *, now: datetime) -> None:
-    """Refuse an expiration that has passed.
-
-    Raises:
-        InvalidInput: it is not later than ``now``.
-    """
-    if expires_at is not None and expires_at <= now:
-        raise InvalidInput("expiration must be a time in the future.")
+    return deleted_at
 
 
 def new_secret(description: Description, *, project: Project, creator_id: str | None) -> Secret:

@@ -12,13 +12,19 @@ class TestHealthcheck:
 
         assert response.status_code == 200
         assert response.content == b"OK"
-        assert response["Content-Type"] == "text/plain"
+        assert response["Content-Type"] == "text/plain; charset=UTF-8"
 
     def test_head_is_204(self, path):
         response = Client().head(path)
 
         assert response.status_code == 204
         assert response.content == b""
+        assert "Content-Type" not in response
+
+    def test_post_is_answered_as_get_without_a_csrf_token(self, path):
+        response = Client(enforce_csrf_checks=True).post(path)
+
+        assert (response.status_code, response.content) == (200, b"OK")
 
     def test_json_when_that_is_asked_for(self, path):
         assert Client().get(path, headers={"Accept": "application/json"}).json() == {

@@ -4,6 +4,7 @@ Source: spec/barbican-api.md §1.3.
 """
 
 import pytest
+from django.test import Client
 
 from tests.support.callers import Caller
 
@@ -130,3 +131,21 @@ class TestPutPayload:
 
     def test_the_encoding_comes_last(self, api):
         assert api.put(api.store(), b"x", Content_Encoding="gzip").status_code == 400
+
+
+class TestNoCookies:
+    """Callers show a token with each request: no answer speaks of CSRF."""
+
+    @pytest.mark.parametrize("path", ["/", "/v1", "/v1/"])
+    @pytest.mark.parametrize("method", ["POST", "PUT", "PATCH", "DELETE"])
+    def test_other_methods_on_version_documents_are_405(self, api, method, path):
+        response = Client(enforce_csrf_checks=True).generic(method, path, headers={"X-Auth-Token": api.key})
+
+        assert response.status_code == 405
+        assert response["Allow"] == "GET"
+
+    def test_options_has_neither_body_nor_type(self, api):
+        response = api.call("OPTIONS", "/v1/secrets")
+
+        assert (response.status_code, response.content) == (200, b"")
+        assert "Content-Type" not in response

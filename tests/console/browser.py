@@ -20,12 +20,23 @@ PHONE = {"width": 390, "height": 844}
 OWN_PASSWORD = "a password of my own, 42"
 LISTS = {
     "projects": "projects/project",
+    "quotas": "projects/projectquota",
     "secrets": "secrets_app/secret",
+    "containers": "secrets_app/container",
+    "places": "secrets_app/containersecret",
+    "secret-consumers": "secrets_app/secretconsumer",
+    "container-consumers": "secrets_app/containerconsumer",
+    "acls": "secrets_app/acl",
+    "transport-keys": "secrets_app/transportkey",
     "orders": "orders_app/order",
     "mkeks": "keyring/mkek",
     "pkeks": "keyring/projectkek",
     "api-keys": "identity/apikey",
     "operators": "auth/user",
+}
+LIST_ACTS = {
+    "api-key-create": "identity/apikey/acts/create",
+    "secrets-purge-overdue": "secrets_app/secret/acts/purge-overdue",
 }
 
 

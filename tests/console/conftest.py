@@ -1,5 +1,5 @@
 import pytest
-from django.contrib.auth.models import User
+from django.contrib.auth.models import Group, User
 from django.test import Client
 
 from tests.console.plausible import fill
@@ -19,6 +19,21 @@ def console(operator):
     client = Client()
     client.force_login(operator)
     return client
+
+
+@pytest.fixture
+def console_of(db):
+    """Makes a browser-less client of an operator in one role; None is in no group at all."""
+
+    def make(role):
+        user = User.objects.create_user(f"in {role}", password=PASSWORD, is_staff=True)
+        if role is not None:
+            user.groups.add(Group.objects.get(name=role))
+        client = Client()
+        client.force_login(user)
+        return client
+
+    return make
 
 
 @pytest.fixture

@@ -22,6 +22,20 @@ def detail_pages():
     ]
 
 
+def act_url(model, act, pk=None):
+    """The page of an act: of a row, or of the list."""
+    return f"{detail_url(model, pk) if pk else list_url(model)}acts/{act}/"
+
+
+def declared_acts():
+    """Every act, with its model."""
+    return [
+        (model, act)
+        for model, admin_of_it in admin.site._registry.items()
+        for act in getattr(admin_of_it, "acts", ())
+    ]
+
+
 def rows():
     """All rows of all models, to see that nothing changed."""
     return {model: sorted(map(repr, model.objects.values_list())) for model in models()}

@@ -59,7 +59,10 @@ def fill(*, projects=40, secrets=300, orders=60, now=None):
     made = _projects(chance, projects, now)
     pkeks = _pkeks(chance, made, MKEK.objects.get(current_marker=True), previous, now)
     _secrets(chance, secrets, pkeks, now)
+    _containers(chance, made, now)
+    _acls(now)
     _orders(chance, orders, made, now)
+    _limits(made, now)
     _api_keys(chance, made, now)
 
 
@@ -167,6 +170,67 @@ def _consumers(secret):
             resource_id=resource_id,
             sha256=digest(service, resource_type, resource_id),
         )
+
+
+def _containers(chance, projects, now):
+    from secrets_app.models import Container, ContainerConsumer, ContainerSecret, Secret, digest
+
+    for number, project in enumerate(projects):
+        created_at = now - timedelta(days=chance.uniform(1, 120))
+        fields = {
+            "project": project,
+            "creator_id": "svc-web",
+            "created_at": created_at,
+            "updated_at": created_at,
+        }
+        whole = Container(type="generic", name=f"volumes {number}", **fields)
+        certificate = Container(type="certificate", name=f"www {number}", had_consumers=True, **fields)
+        empty = Container(type="rsa", name=None, **fields)
+        gone = Container(
+            type="generic", name=f"old {number}", deleted_at=now - timedelta(days=number), **fields
+        )
+        Container.objects.bulk_create([whole, certificate, empty, gone])
+        mine = list(Secret.objects.filter(project=project).order_by("deleted_at", "id")[:3])
+        ContainerSecret.objects.bulk_create(
+            ContainerSecret(container=container, secret=secret, name=name)
+            for secret, name in zip(mine, ("certificate", "private_key", "intermediates"), strict=False)
+            for container in (whole, certificate)
+        )
+        ContainerConsumer.objects.create(
+            container=certificate,
+            project=project,
+            name="load balancer",
+            url=f"https://balancer.example/{number}",
+            sha256=digest("load balancer", f"https://balancer.example/{number}"),
+        )
+
+
+def _acls(now):
+    from secrets_app.models import ACL, ACLUser, Container, Secret, TransportKey
+
+    for number, secret in enumerate(Secret.objects.filter(deleted_at=None).order_by("id")[:6]):
+        acl = ACL.objects.create(secret=secret, project_access=number % 2 == 0)
+        ACLUser.objects.bulk_create(
+            ACLUser(acl=acl, user_id=f"svc-reader-{reader}") for reader in range(number)
+        )
+    container = Container.objects.filter(deleted_at=None).order_by("id").first()
+    ACLUser.objects.create(acl=ACL.objects.create(container=container), user_id="svc-balancer")
+    for number in range(2):
+        TransportKey.objects.create(
+            plugin_name=f"appliance {number}",
+            transport_key="PUBLIC KEY" * 20,
+            deleted_at=now if number else None,
+        )
+
+
+def _limits(projects, now):
+    from keepsite.projects.models import Project, ProjectQuota
+
+    for number, project in enumerate(projects[:5]):
+        ProjectQuota.objects.create(project=project, secrets=(20, 5, -1, 0, None)[number], containers=10)
+    Project.objects.filter(id=projects[2].id).update(
+        suspended_at=now - timedelta(days=3), suspension_reason="Its owner left; see ticket 4711."
+    )
 
 
 def _orders(chance, count, projects, now):

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from tests.console.browser import (
     DESKTOP,
+    LIST_ACTS,
     LISTS,
     OWN_PASSWORD,
     PHONE,
@@ -80,6 +81,14 @@ class Camera:
             self.for_docs(f"console-{name}")
             self.page.locator("tbody tr").first.get_by_role("link").first.click()
             self.take(f"{name}-detail")
+        for name, path in LIST_ACTS.items():
+            self.take(name, f"/admin/{path}/")
+        self.act_pages()
+        self.take("search", "/admin/search/?q=payments")
+        self.take("containers-broken", "/admin/secrets_app/container/?state=broken")
+        self.page.locator("tbody tr").first.get_by_role("link").first.click()
+        self.take("containers-broken-detail")
+        self.take("secrets-recoverable", "/admin/secrets_app/secret/?state=recoverable&acl=none")
         self.take("secrets-with-nothing-found", "/admin/secrets_app/secret/?q=nothing+like+this")
         self.take("secrets-expired", "/admin/secrets_app/secret/?state=expired")
         self.take("orders-failed", "/admin/orders_app/order/?state=failed")
@@ -87,6 +96,7 @@ class Camera:
         self.take("orders-failed-detail")
         self.take("password", "/admin/password_change/")
         self.take("404", "/admin/nothing/")
+        self.take("api-reference", "/docs/")
         self.page.goto(f"{self.url}/admin/")
         menu = self.page.get_by_text("Menu", exact=True)
         if menu.is_visible():
@@ -94,6 +104,37 @@ class Camera:
             self.take("menu")
         self.page.get_by_role("button", name="Log out").click()
         self.take("logged-out")
+
+    def act_pages(self):
+        """The pages that ask before something is done, and the one that shows a key."""
+        for name, row, act in (
+            ("project-quota", "projects/project/?state=keyed", "Set quota"),
+            ("project-suspend", "projects/project/?state=keyed", "Suspend"),
+            ("secret-delete", "secrets_app/secret/?state=live", "Delete"),
+            ("secret-purge", "secrets_app/secret/?state=recoverable", "Purge"),
+            ("api-key-revoke", "identity/apikey/?state=valid", "Revoke"),
+        ):
+            self.page.goto(f"{self.url}/admin/{row}")
+            self.page.locator("tbody tr").first.get_by_role("link").first.click()
+            self.page.get_by_role("link", name=act, exact=True).click()
+            self.take(name)
+        self.page.goto(f"{self.url}/admin/projects/project/?state=suspended")
+        self.page.locator("tbody tr").first.get_by_role("link").first.click()
+        self.take("project-suspended")
+        self.page.goto(f"{self.url}/admin/secrets_app/secret/?state=recoverable")
+        for box in self.page.locator("tbody input").all()[:3]:
+            box.check()
+        self.page.get_by_role("button", name="Restore").click()
+        self.take("secrets-restore")
+        self.page.goto(f"{self.url}/admin/identity/apikey/acts/create/")
+        for label in ("What it is for", "Project id", "User id", "Reason"):
+            self.page.get_by_label(label).fill("screenshots")
+        self.page.get_by_label("Roles").fill(",")
+        self.page.locator(".act-form button").click()
+        self.take("api-key-create-refused")
+        self.page.get_by_label("Roles").fill("reader")
+        self.page.locator(".act-form button").click()
+        self.take("api-key-made")
 
 
 def fresh_pages(browser, product, password):

@@ -1,13 +1,17 @@
 """The console in a real Chromium, against the product's own processes, in both themes."""
 
+import contextlib
 import json
 import urllib.request
 from importlib.resources import files
+from urllib.parse import urlsplit
 
 import pytest
+from playwright.sync_api import Error
 
 from tests.console.browser import (
     DESKTOP,
+    LIST_ACTS,
     LISTS,
     OWN_PASSWORD,
     PHONE,
@@ -38,8 +42,20 @@ def browser():
 
 @pytest.fixture(scope="module")
 def stocked(product):
-    """The product with a secret, an order and, on Chromium's side, nothing yet."""
-    call(product, "/v1/secrets", name="planted", payload=PLANTED, payload_content_type="text/plain")
+    """The product with a row of every kind and, on Chromium's side, nothing yet."""
+    secret = call(product, "/v1/secrets", name="planted", payload=PLANTED, payload_content_type="text/plain")
+    ref = secret["secret_ref"]
+    places = [{"name": "volume", "secret_ref": ref}]
+    box = call(product, "/v1/containers", type="generic", name="box", secret_refs=places)
+    path = urlsplit(box["container_ref"]).path
+    call(product, f"{path}/consumers", name="balancer", URL="https://balancer.example")
+    path = urlsplit(ref).path
+    call(product, f"{path}/consumers", service="compute", resource_type="instance", resource_id="4711")
+    call(product, f"{path}/acl", method="PUT", read={"project-access": False, "users": ["u2"]})
+    product.key, member = product.make_key(project="p1", user="root", roles=["admin"]), product.key
+    call(product, "/v1/transport_keys", plugin_name="appliance", transport_key="PUBLIC KEY")
+    call(product, "/v1/project-quotas/p1", method="PUT", project_quotas={"secrets": 100})
+    product.key = member
     call(product, "/v1/orders", type="key", meta={"name": "k", "algorithm": "aes", "bit_length": 256})
     return product
 
@@ -89,20 +105,29 @@ def addresses(context, stocked):
     for path in LISTS.values():
         page.goto(f"{stocked.url}/admin/{path}/")
         first = page.locator("tbody th a").first.get_attribute("href")
-        found += [f"/admin/{path}/", first]
+        page.goto(first)
+        acts = [act.get_attribute("href") for act in page.locator(".acts a").all()]
+        found += [f"/admin/{path}/", first, *acts]
     page.close()
+    found += [f"/admin/{act}/" for act in LIST_ACTS.values()]
+    found += ["/admin/search/?q=planted", "/admin/search/?q=x", "/admin/secrets_app/secret/?acl=private"]
     return [*found, "/admin/secrets_app/secret/?q=nothing-like-this"]
 
 
-def call(product, path, **body):
-    """Post to the API as the product's own client."""
+def call(product, path, method="POST", **body):
+    """Send to the API as the product's own client."""
     request = urllib.request.Request(
         f"{product.url}{path}",
         data=json.dumps(body).encode(),
-        headers={"X-Auth-Token": product.key, "Content-Type": "application/json"},
+        headers={
+            "X-Auth-Token": product.key,
+            "Content-Type": "application/json",
+            "OpenStack-API-Version": "key-manager 1.2",
+        },
+        method=method,
     )
     with urllib.request.urlopen(request, timeout=10) as answer:
-        return json.load(answer)
+        return json.loads(answer.read() or b"{}")
 
 
 def violations(page):
@@ -136,8 +161,10 @@ class TestEveryPage:
                 width = page.evaluate("document.documentElement.scrollWidth")
                 assert width <= size["width"], (address, size)
 
-    def test_offers_nothing_to_send_but_log_out_and_password(self, page, addresses):
+    def test_acts_alone_have_something_to_send(self, page, addresses):
         for address in addresses:
+            if "/acts/" in address:
+                continue
             page.goto(address)
             targets = page.locator("form[method=post]").evaluate_all(
                 "forms => forms.map(form => form.action)"
@@ -169,7 +196,7 @@ class TestKeyboard:
 
     def test_everything_that_acts_is_reached_and_shows_it(self, page):
         page.goto("/admin/secrets_app/secret/")
-        actors = page.locator("a:visible, button:visible, input:visible, select:visible")
+        actors = page.locator("a:visible, button:visible, input:visible, select:visible, summary:visible")
         reached = []
 
         for _ in range(actors.count()):
@@ -182,12 +209,121 @@ class TestKeyboard:
     def test_search_works_without_a_mouse(self, page):
         page.goto("/admin/secrets_app/secret/")
 
-        page.get_by_label("Search").focus()
+        page.get_by_label("Search", exact=True).focus()
         page.keyboard.type("planted")
         page.keyboard.press("Enter")
 
         page.wait_for_url("**q=planted**")
         assert page.locator("tbody tr").count() == 1
+
+
+class TestNewKey:
+    def make(self, page):
+        page.goto("/admin/identity/apikey/acts/create/")
+        page.get_by_label("What it is for").fill("browser")
+        page.get_by_label("Project id").fill("p1")
+        page.get_by_label("User id").fill("u9")
+        page.get_by_label("Reason").fill("a test")
+        page.get_by_role("button", name="Make an API key").click()
+        page.get_by_role("heading", name="Your new API key").wait_for()
+        return page.locator("[data-shown-once]").inner_text()
+
+    def test_is_copied_by_its_button(self, context, page, stocked):
+        context.grant_permissions(["clipboard-read", "clipboard-write"], origin=stocked.url)
+        key = self.make(page)
+
+        page.get_by_role("button", name="Copy the key").click()
+
+        page.get_by_text("Copied.").wait_for()
+        assert page.evaluate("navigator.clipboard.readText()") == key
+        assert violations(page) == []
+
+    def test_is_copied_where_the_clipboard_is_out_of_reach(self, page):
+        page.add_init_script("Object.defineProperty(navigator, 'clipboard', {value: undefined})")
+        self.make(page)
+
+        page.get_by_role("button", name="Copy the key").click()
+
+        page.get_by_text("Copied.").wait_for()
+
+    def test_does_not_come_back(self, context):
+        page = context.new_page()
+        key = self.make(page)
+
+        def shown():
+            with contextlib.suppress(Error):  # it is on its way, or has nothing to show
+                return page.content()
+
+        page.goto("/admin/")
+        with contextlib.suppress(Error):  # Chromium asks whether to send the form again
+            page.go_back()
+
+        assert key not in wait_until(shown)
+        page.close()
+
+    def test_is_selected_by_one_click_without_scripts(self, browser, stocked, context, operator):
+        plain = browser.new_context(base_url=stocked.url, java_script_enabled=False)
+        page = plain.new_page()
+        log_in(page, stocked.url, operator[0], OWN_PASSWORD)
+
+        key = self.make(page)
+
+        assert key.startswith("ks_")
+        assert page.locator("[data-shown-once]").evaluate("e => getComputedStyle(e).userSelect") == "all"
+        assert page.get_by_role("button", name="Copy the key").count() == 0
+        plain.close()
+
+
+class TestActs:
+    def test_ticked_secrets_are_deleted_and_restored_by_keyboard(self, page, stocked):
+        for name in ("one of two", "two of two"):
+            call(stocked, "/v1/secrets", name=name, payload="x", payload_content_type="text/plain")
+
+        page.goto("/admin/secrets_app/secret/?q=of+two&state=live")
+        page.get_by_label("Tick all of this page").focus()
+        page.keyboard.press("Space")
+        page.get_by_role("button", name="Delete").press("Enter")
+        page.get_by_role("heading", name="Delete 2 secrets").wait_for()
+        page.get_by_label("Reason").fill("a test")
+        page.get_by_label("to confirm").fill("delete 2")
+        page.keyboard.press("Enter")
+        page.get_by_text("2 secrets are deleted").wait_for()
+
+        page.goto("/admin/secrets_app/secret/?q=of+two&state=recoverable")
+        for box in page.get_by_role("checkbox", name="of two").all():
+            box.check()
+        page.get_by_role("button", name="Restore").click()
+        page.get_by_label("Reason").fill("a test")
+        page.get_by_role("button", name="Restore").click()
+        page.get_by_text("2 secrets are back").wait_for()
+
+    def test_what_is_wrong_is_said_beside_its_field(self, page):
+        page.goto("/admin/secrets_app/secret/?q=planted")
+        page.locator("tbody th a").first.click()
+        page.get_by_role("link", name="Delete").click()
+        page.get_by_label("Reason").fill("a test")
+        page.get_by_label("to confirm").fill("something else")
+        page.get_by_role("button", name="Delete").click()
+
+        page.get_by_text("This is not the same as “planted”.").wait_for()
+        assert violations(page) == []
+
+    def test_an_export_is_a_file(self, page):
+        page.goto("/admin/secrets_app/secret/?q=planted")
+
+        with page.expect_download() as download:
+            page.get_by_role("link", name="CSV").click()
+
+        assert "planted" in download.value.path().read_text()
+
+    def test_a_ref_in_the_search_box_leads_to_its_secret(self, page, stocked):
+        ref = call(stocked, "/v1/secrets", name="found by ref")["secret_ref"]
+
+        page.goto("/admin/")
+        page.get_by_label("Search everything").fill(ref)
+        page.keyboard.press("Enter")
+
+        page.get_by_role("heading", name="found by ref").wait_for()
 
 
 class TestTheme:

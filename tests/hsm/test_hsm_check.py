@@ -1,9 +1,16 @@
+import json
+
 import pytest
 from django.core.management import CommandError, call_command
 
+pytestmark = pytest.mark.django_db  # the members are compared with what the database says
+
 
 @pytest.fixture
-def configured(settings, token, shim):
+def configured(settings, token, shim, db):
+    from keepsite.keyring.models import MKEK
+
+    MKEK.objects.all().delete()  # what other tests left; this token knows none of them
     settings.HSM_CONFIG = str(token.config_file(shim.module))
     return token
 
@@ -38,6 +45,31 @@ class TestHsmCheck:
         with pytest.raises(CommandError, match=message):
             call_command("hsm_check")
         shim.clear()
+
+    def test_as_json_it_tells_states_limits_history_and_what_all_processes_take(
+        self, configured, hsm, mkek, capsys, settings
+    ):
+        settings.HSM_PROCESSES = 3
+
+        call_command("hsm_check", "--json")
+
+        facts = json.loads(capsys.readouterr().out)
+        (member,) = facts["members"]
+        assert (member["state"], member["history"][-1]["state"]) == ("up", "up")
+        assert member["verbs"]["login"]["calls"] == 1
+        assert facts["footprint"]["objects"] == 3 * settings.HSM_CACHE_MAX_KEYS
+        assert facts["mkeks"] == [{"label": mkek.label, "id": mkek.mkek_id.hex(), "kcv": mkek.kcv.hex()}]
+        assert "1234" not in json.dumps(facts)
+
+    def test_one_member_of_two_that_cannot_serve_fails_it_and_is_named(self, make_pair, settings, capsys):
+        pair = make_pair()
+        pair.b.pin_file.write_text("9999")
+        settings.HSM_CONFIG = str(pair.config_file())
+
+        with pytest.raises(CommandError, match="b cannot serve"):
+            call_command("hsm_check")
+
+        assert "the token refused the PIN" in capsys.readouterr().out
 
     def test_a_wrong_pin_is_tried_once_over_two_runs(self, configured, shim, capsys):
         configured.pin_file.write_text("9999")

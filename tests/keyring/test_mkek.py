@@ -116,7 +116,7 @@ class TestCommands:
 
     def test_activate_takes_a_label(self, label):
         services.generate_mkek(label=label, actor=ACTOR)
-        call_command("mkek_activate", label)
+        call_command("mkek_activate", label, yes=True)
 
         assert MKEK.objects.get(current_marker=True).label == label
 

@@ -89,7 +89,7 @@ class TestOpen:
         with pytest.raises(KeyMaterialError):
             services.open_sealed(changed(sealed, ciphertext=ciphertext), pkek=pkek, context=context)
 
-    @pytest.mark.parametrize("stored_format", [0, 2, 99])
+    @pytest.mark.parametrize("stored_format", [0, 3, 99])
     def test_an_unknown_format_is_refused(self, pkek, context, sealed, stored_format):
         with pytest.raises(UnknownFormat):
             services.open_sealed(changed(sealed, format=stored_format), pkek=pkek, context=context)

@@ -41,7 +41,7 @@ class TestFields:
             expiration=["", "  ", "2099", "2099-01-01", "20990101T000000Z", "2099-01-01 10:00:00+02:00"],
             secret_type=["symmetric", "public", "private", "passphrase", "certificate", "opaque"],
             payload_content_encoding=["base64"],
-            transport_key_needed=["true", "false"],
+            transport_key_needed=["false"],
             transport_key_id=["", "anything"],
             foo=[1, None, "x", {"y": []}],
         ),
@@ -72,7 +72,7 @@ class TestFields:
             ],
             secret_type=[None, "", " ", "Symmetric", "OPAQUE", "key", 1, ["opaque"]],
             payload_content_encoding=[None, "", "BASE64", "gzip", 1, True],
-            transport_key_needed=[None, True, False, "yes", "", 1],
+            transport_key_needed=[None, True, False, "true", "yes", "", 1],
             transport_key_id=[None, 1],
         ),
     )

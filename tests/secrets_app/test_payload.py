@@ -160,6 +160,11 @@ class TestPut:
     def test_an_unknown_transport_key_is_400(self, api):
         assert api.put(f"{api.store()}?transport_key_id=x", b"x").status_code == 400
 
+    def test_a_session_key_to_wrap_the_payload_with_is_400(self, api):
+        path = f"{api.store('text')}/payload?trans_wrapped_session_key=x"
+
+        assert api.get(path, Accept="text/plain").status_code == 400
+
 
 class TestConflict:
     @pytest.mark.parametrize("first", ["text", b"octets"], ids=["one step", "two steps"])

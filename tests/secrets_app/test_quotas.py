@@ -54,6 +54,7 @@ class TestProjectQuotas:
             {"project_quotas": {"secrets": True}},
             {"project_quotas": {"secrets": 1.5}},
             {"project_quotas": {"secrets": 2**40}},
+            {"project_quotas": {"secrets": 2.0**40}},
             {"project_quotas": {"unknown": 1}},
             {"project_quotas": {}, "other": 1},
         ],
@@ -61,6 +62,11 @@ class TestProjectQuotas:
     )
     def test_bad_bodies_are_refused(self, admin, body):
         assert admin.call("PUT", "/v1/project-quotas/p1", body).status_code == 400
+
+    def test_a_number_without_a_fraction_is_an_integer(self, admin):
+        limit(admin, secrets=3.0)
+
+        assert admin.get("/v1/project-quotas/p1").json()["project_quotas"]["secrets"] == 3
 
     def test_members_may_not(self, api):
         assert api.get("/v1/project-quotas").status_code == 403
@@ -125,3 +131,20 @@ def test_callers_at_once_do_not_overshoot(mkek):
 
     assert sorted(statuses) == [201] * 3 + [403] * 5
     assert Secret.objects.count() == 3
+
+
+class TestProjectIds:
+    @pytest.mark.parametrize("method", ["GET", "PUT", "DELETE"])
+    def test_one_that_no_project_can_have_is_404(self, api, method):
+        admin = api.other(project="service", user="root", roles=["admin"])
+
+        response = admin.call(method, f"/v1/project-quotas/{'p' * 256}", {"project_quotas": {"secrets": 1}})
+
+        assert response.status_code == 404
+
+    def test_a_number_without_a_fraction_is_an_integer(self, api):
+        admin = api.other(project="service", user="root", roles=["admin"])
+
+        body = {"project_quotas": {"secrets": 3.0}}
+        assert admin.call("PUT", "/v1/project-quotas/p1", body).status_code == 204
+        assert admin.get("/v1/project-quotas/p1").json()["project_quotas"]["secrets"] == 3

@@ -4,6 +4,7 @@ from django.test import Client
 
 from keepsite.identity.api_keys import create_api_key
 from keepsite.identity.operators import command_principal
+from tests.support.conformance import assert_conforms
 
 JSON = "application/json"
 
@@ -32,7 +33,7 @@ class Caller:
         return Caller(self.key, microversion)
 
     def call(self, method, path, body=None, content_type=JSON, **headers):
-        """The response to one request; a dict or list body is sent as JSON.
+        """The response to one request, which the API's document describes; a dict or list is sent as JSON.
 
         Header names are written with underscores: ``Accept="text/plain"``, ``Content_Encoding=...``.
         """
@@ -43,7 +44,9 @@ class Caller:
         if content_type and method not in {"GET", "HEAD", "OPTIONS"}:
             sent["Content-Type"] = content_type  # Django's client leaves it out where there is no body
         sent |= {name.replace("_", "-"): value for name, value in headers.items()}
-        return self._client.generic(method, path, data, content_type=content_type or "", headers=sent)
+        response = self._client.generic(method, path, data, content_type=content_type or "", headers=sent)
+        assert_conforms(method, path, response)
+        return response
 
     def get(self, path, **headers):
         return self.call("GET", path, **headers)

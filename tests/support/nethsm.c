@@ -6,7 +6,8 @@
  * The server, `nethsmd PORT MODULE [DELAY_US]`, serves any PKCS#11 module on 127.0.0.1.  kill -9 is an
  * appliance lost, SIGSTOP one that hangs; started again, it is back without its sessions.
  *
- * The module reads its environment at the first C_GetFunctionList; copy the file for a second member:
+ * The module reads at the first C_GetFunctionList, from a file beside it, its name and ".settings", of lines
+ * NAME=value, else from the environment; copy the module for a second member:
  *   P11NET_PORT        the server's port
  *   P11NET_TIMEOUT_MS  receive timeout, 0 to wait for ever
  *   P11NET_STICKY      if set: after an error answer CKR_DEVICE_ERROR until finalised, as real clients do
@@ -22,14 +23,12 @@
  * A connection per client thread, a server thread per connection, one module behind them all.
  */
 #define _GNU_SOURCE
+#include "beside.h"
+
 #include <arpa/inet.h>
-#include <dlfcn.h>
 #include <netinet/tcp.h>
 #include <pthread.h>
 #include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 #include <sys/socket.h>
 #include <sys/time.h>
 #include <unistd.h>
@@ -434,7 +433,7 @@ static word finalize(word reserved) {
 EACH(TRAMPOLINE)
 
 static int number_from(const char *variable) {
-    const char *text = getenv(variable);
+    const char *text = setting(variable);
     return text ? atoi(text) : 0;
 }
 
@@ -442,7 +441,7 @@ word C_GetFunctionList(struct list **out) {
     if (!port) {
         port = number_from("P11NET_PORT");
         timeout_ms = number_from("P11NET_TIMEOUT_MS");
-        sticky = getenv("P11NET_STICKY") != NULL;
+        sticky = setting("P11NET_STICKY") != NULL;
         mine.major = 2;
         mine.minor = 40;
         EACH(PUT)

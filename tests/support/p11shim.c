@@ -4,24 +4,28 @@
  * takes at most 8 word-sized arguments, so one trampoline body serves all of them: on x86-64 and AArch64 Linux
  * handing 8 words to a function that reads fewer is harmless.
  *
- * Read from the environment at the first C_GetFunctionList; a copy of this file under another name is another
- * instance:
+ * Read at the first C_GetFunctionList from a file beside the module, its name and ".settings", of lines NAME=value,
+ * else from the environment; a copy of the module under another name is another instance:
  *   P11SHIM_TARGET  the real module
  *   P11SHIM_STATE   a file, mapped into memory here and in the test: struct state below
+ *   SOFTHSM2_CONF   SoftHSM's, put into the environment before its C_Initialize
  *
  * Build: gcc -O2 -fPIC -shared -o p11shim.so p11shim.c -ldl
  */
 #define _GNU_SOURCE
-#include <dlfcn.h>
+#include "beside.h"
+
 #include <fcntl.h>
 #include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
+#include <sys/file.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
+#include <time.h>
 #include <unistd.h>
 
 #define FUNCTIONS 68
 #define GENERAL_ERROR 5
+#define ANY_CODE (~0UL) /* as `answer`: a code drawn anew for each call */
 
 typedef unsigned long word;
 typedef word (*function)(word, word, word, word, word, word, word, word);
@@ -33,7 +37,7 @@ struct list {
 
 /* What the test writes takes effect on the next call. */
 struct state {
-    uint64_t delay_us;          /* added to each call */
+    uint64_t delay_us;          /* each call takes this long at least, as over a network */
     uint64_t answer;            /* CK_RV to give instead of calling, 0 for none */
     uint64_t hold;              /* 1: calls wait until it is 0 */
     uint64_t only;              /* index + 1 of the one function that the above apply to, 0 for all */
@@ -41,6 +45,8 @@ struct state {
     uint64_t skip;              /* calls to let pass before `answer` applies; it counts down */
     uint64_t held;              /* calls waiting now */
     uint64_t random_answers;    /* n > 0: every n-th call, by a generator of our own, is answered `answer` */
+    uint64_t lies;              /* n > 0: every n-th call that succeeds tells a wrong length or handle */
+    uint64_t spent_ns;          /* what delayed calls took in all: timers are never exact */
     uint64_t calls[FUNCTIONS];  /* calls per function */
 };
 
@@ -48,7 +54,7 @@ static struct list *real, mine;
 static struct state *state;
 
 static struct state *map_state(void) {
-    const char *path = getenv("P11SHIM_STATE");
+    const char *path = setting("P11SHIM_STATE");
     int file = path ? open(path, O_RDWR | O_CREAT, 0600) : -1;
     if (file < 0 || ftruncate(file, sizeof *state) != 0)
         return NULL;
@@ -66,13 +72,29 @@ static int take(uint64_t *counter) {
     return 0;
 }
 
+static __thread uint64_t seed = 0x9e3779b97f4a7c15;
+
+static uint64_t drawn(void) {
+    seed ^= seed << 13;
+    seed ^= seed >> 7;
+    return seed ^= seed << 17;
+}
+
+/* Mostly a code of the standard, at times one that nobody knows; never success. */
+static word drawn_code(void) {
+    word code = drawn();
+    return code % 8 ? 1 + code % 0x200 : code | 1;
+}
+
+static int applies(int index) {
+    return !state->only || state->only == (uint64_t)index + 1;
+}
+
 static word before(int index) {
     volatile struct state *now = state;
     __atomic_fetch_add(&state->calls[index], 1, __ATOMIC_SEQ_CST);
-    if (now->only && now->only != (uint64_t)index + 1)
+    if (!applies(index))
         return 0;
-    if (now->delay_us)
-        usleep(now->delay_us);
     if (now->hold) {
         __atomic_fetch_add(&state->held, 1, __ATOMIC_SEQ_CST);
         while (now->hold)
@@ -81,12 +103,9 @@ static word before(int index) {
     }
     if (!now->answer || take(&state->skip))
         return 0;
-    if (now->random_answers) {
-        static __thread uint32_t seed = 0x9e3779b9;
-        seed = seed * 1664525 + 1013904223;
-        return (seed >> 8) % now->random_answers ? 0 : now->answer;
-    }
-    word answer = now->answer;
+    word answer = now->answer == ANY_CODE ? drawn_code() : now->answer;
+    if (now->random_answers)
+        return drawn() % now->random_answers ? 0 : answer;
     if (now->times) {
         if (now->times == 1)
             now->answer = 0;
@@ -95,10 +114,71 @@ static word before(int index) {
     return answer;
 }
 
+/* Overwrite the length or handle that a call gave out. */
+static void lie(int index, word *v) {
+    int place = index == 30 || index == 34 || index == 58 ? 4 : index == 60 ? 5 : index == 61 ? 7 : -1;
+    if (place < 0 || drawn() % state->lies)
+        return;
+    word truth = *(word *)v[place], kind = drawn() % 4;
+    *(word *)v[place] = kind == 0 ? drawn() : kind == 1 ? drawn() % (truth + 1) : kind == 2 ? truth + drawn() % 64 : 0;
+}
+
+/* Sleep until `microseconds` after `since`, to within some 10 us. */
+static void wait_until(struct timespec since, uint64_t microseconds) {
+    static __thread int is_precise;
+    if (!is_precise)
+        is_precise = prctl(PR_SET_TIMERSLACK, 1) == 0;
+    since.tv_sec += microseconds / 1000000;
+    since.tv_nsec += microseconds % 1000000 * 1000;
+    if (since.tv_nsec >= 1000000000) {
+        since.tv_sec++;
+        since.tv_nsec -= 1000000000;
+    }
+    while (clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &since, NULL))
+        ;
+}
+
+static word call_real(int index, word *v) {
+    return real->functions[index](v[0], v[1], v[2], v[3], v[4], v[5], v[6], v[7]);
+}
+
+/* C_Initialize: SoftHSM reads here where its tokens are, from the environment that all modules of the process share. */
+static word initialize(word *v) {
+    const char *conf = setting("SOFTHSM2_CONF");
+    int turn = open("/proc/self/exe", O_RDONLY | O_CLOEXEC);
+    flock(turn, LOCK_EX);
+    if (conf)
+        setenv("SOFTHSM2_CONF", conf, 1);
+    word answer = call_real(0, v);
+    close(turn);
+    return answer;
+}
+
+static word pass(int index, word *v) {
+    uint64_t delay_us = applies(index) ? state->delay_us : 0;
+    struct timespec began;
+    if (delay_us)
+        clock_gettime(CLOCK_MONOTONIC, &began);
+    word answer = before(index);
+    if (!answer) {
+        answer = index == 0 ? initialize(v) : call_real(index, v);
+        if (!answer && state->lies && applies(index))
+            lie(index, v);
+    }
+    if (delay_us) {
+        struct timespec ended;
+        wait_until(began, delay_us);
+        clock_gettime(CLOCK_MONOTONIC, &ended);
+        uint64_t spent_ns = (ended.tv_sec - began.tv_sec) * 1000000000L + ended.tv_nsec - began.tv_nsec;
+        __atomic_fetch_add(&state->spent_ns, spent_ns, __ATOMIC_SEQ_CST);
+    }
+    return answer;
+}
+
 #define TRAMPOLINE(i)                                                                   \
     static word call##i(word a, word b, word c, word d, word e, word f, word g, word h) { \
-        word answer = before(i);                                                        \
-        return answer ? answer : real->functions[i](a, b, c, d, e, f, g, h);            \
+        word v[8] = {a, b, c, d, e, f, g, h};                                           \
+        return pass(i, v);                                                              \
     }
 #define PUT(i) mine.functions[i] = call##i;
 #define EACH(X) /* every index but 3, C_GetFunctionList */                                          \
@@ -111,7 +191,7 @@ EACH(TRAMPOLINE)
 
 word C_GetFunctionList(struct list **out) {
     if (!real) {
-        void *target = dlopen(getenv("P11SHIM_TARGET"), RTLD_NOW | RTLD_LOCAL);
+        void *target = dlopen(setting("P11SHIM_TARGET"), RTLD_NOW | RTLD_LOCAL);
         word (*get)(struct list **) = target ? (word(*)(struct list **))dlsym(target, "C_GetFunctionList") : NULL;
         state = map_state();
         if (!get || !state) {

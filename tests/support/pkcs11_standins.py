@@ -17,7 +17,7 @@ HERE = Path(__file__).parent
 SOFTHSM = Path("/usr/lib/softhsm/libsofthsm2.so")
 PIN = "1234"
 MODULE = ("p11shim.c", ["-fPIC", "-shared", "-ldl"])
-CLIENT = ("nethsm.c", ["-fPIC", "-shared", "-DCLIENT", "-lpthread"])
+CLIENT = ("nethsm.c", ["-fPIC", "-shared", "-DCLIENT", "-ldl", "-lpthread"])
 SERVER = ("nethsm.c", ["-ldl", "-lpthread"])
 
 # Index in the function list of PKCS#11 2.40.
@@ -31,6 +31,7 @@ INDEX = {
     "C_CloseAllSessions": 14,
     "C_GetSessionInfo": 15,
     "C_Login": 18,
+    "C_CreateObject": 20,
     "C_DestroyObject": 22,
     "C_GetAttributeValue": 24,
     "C_FindObjectsInit": 26,
@@ -46,14 +47,17 @@ INDEX = {
     "C_GenerateRandom": 64,
 }
 NAME = {index: name for name, index in INDEX.items()}
-_WORDS = 8 + 68
-_DELAY, _ANSWER, _HOLD, _ONLY, _TIMES, _SKIP, _HELD, _RANDOM = range(8)
+_CONTROLS = 10
+_WORDS = _CONTROLS + 68
+_DELAY, _ANSWER, _HOLD, _ONLY, _TIMES, _SKIP, _HELD, _RANDOM, _LIES, _SPENT = range(_CONTROLS)
+ANY_CODE = (1 << 64) - 1  # as an answer: a code drawn anew for each call
 
 
 def built(what):
     """A program of ours, built once per version of its source."""
     source, flags = HERE / what[0], what[1]
-    digest = hashlib.sha256(source.read_bytes() + repr(flags).encode()).hexdigest()[:16]
+    sources = source.read_bytes() + (HERE / "beside.h").read_bytes()
+    digest = hashlib.sha256(sources + repr(flags).encode()).hexdigest()[:16]
     cache = Path(os.environ.get("XDG_CACHE_HOME", Path(tempfile.gettempdir()) / f"keepsite-{os.getuid()}"))
     cache.mkdir(mode=0o700, parents=True, exist_ok=True)
     target = cache / f"{source.stem}-{digest}"
@@ -81,6 +85,20 @@ class Token:
         self.pin_file.chmod(0o600)
         self.util("--init-token", "--free", "--label", label, "--pin", pin, "--so-pin", "5678")
 
+    @classmethod
+    def another(cls, folder, label, pin=PIN):
+        """One more token in the folder of the first: another slot of the same module."""
+        token = cls.__new__(cls)
+        first = Path(folder)
+        token.folder, token.label, token.pin = first, label, pin
+        token.conf, token.module = first / "softhsm2.conf", first / "softhsm.so"
+        token.environment = {"SOFTHSM2_CONF": str(token.conf)}
+        token.pin_file = first / f"pin-{label}"
+        token.pin_file.write_text(f"{pin}\n")
+        token.pin_file.chmod(0o600)
+        token.util("--init-token", "--free", "--label", label, "--pin", pin, "--so-pin", "5678")
+        return token
+
     def util(self, *arguments):
         subprocess.run(
             ["softhsm2-util", *arguments],
@@ -107,15 +125,31 @@ class Token:
         return file
 
 
+def copy_of(what, target, environment):
+    """A module at `target` that reads its settings from a file beside it, whatever the environment says."""
+    shutil.copy(built(what), target)
+    settings = "".join(f"{name}={value}\n" for name, value in environment.items())
+    target.with_name(f"{target.name}.settings").write_text(settings)
+    return target
+
+
+def member(name, module, token, *, pin_file=None, weight=1):
+    """The table of one member in an HSM configuration."""
+    return (
+        f'[[members]]\nname = "{name}"\nmodule = "{module}"\ntoken_label = "{token.label}"\n'
+        f'pin_file = "{pin_file or token.pin_file}"\nweight = {weight}\n'
+    )
+
+
 class Shim:
     """A handle on the shim's counters and controls, before a module of its own."""
 
-    def __init__(self, folder, target):
-        self.module = Path(folder) / "p11shim.so"
-        shutil.copy(built(MODULE), self.module)
+    def __init__(self, folder, target, conf=None):
         state = Path(folder) / "p11shim.state"
         state.write_bytes(bytes(_WORDS * 8))
         self.environment = {"P11SHIM_TARGET": str(target), "P11SHIM_STATE": str(state)}
+        own = {"SOFTHSM2_CONF": str(conf)} if conf else {}
+        self.module = copy_of(MODULE, Path(folder) / "p11shim.so", self.environment | own)
         with state.open("r+b") as file:
             self._map = mmap.mmap(file.fileno(), _WORDS * 8)
 
@@ -127,7 +161,7 @@ class Shim:
 
     def calls(self):
         """Calls so far per function."""
-        counts = struct.unpack_from("<68Q", self._map, 64)
+        counts = struct.unpack_from("<68Q", self._map, _CONTROLS * 8)
         return {NAME.get(n, f"#{n}"): count for n, count in enumerate(counts) if count}
 
     @contextmanager
@@ -164,8 +198,17 @@ class Shim:
     def delay(self, microseconds):
         self._set(_DELAY, microseconds)
 
+    @property
+    def spent_s(self):
+        """What all delayed calls took, in seconds: a delay as it was, not as it was meant."""
+        return self._get(_SPENT) / 1e9
+
+    def lie(self, one_in):
+        """Have one in so many calls that succeed tell a wrong length or handle."""
+        self._set(_LIES, one_in)
+
     def clear(self):
-        for word in (_ANSWER, _HOLD, _DELAY, _ONLY, _TIMES, _SKIP, _RANDOM):
+        for word in (_ANSWER, _HOLD, _DELAY, _ONLY, _TIMES, _SKIP, _RANDOM, _LIES):
             self._set(word, 0)
 
 
@@ -174,11 +217,11 @@ class NetworkHSM:
 
     def __init__(self, folder, token, *, timeout_ms=0, sticky=False):
         self.port = free_ports(1)[0]
-        self.module = Path(folder) / "nethsm.so"
-        shutil.copy(built(CLIENT), self.module)
         self.environment = {"P11NET_PORT": str(self.port), "P11NET_TIMEOUT_MS": str(timeout_ms)}
         if sticky:
             self.environment["P11NET_STICKY"] = "1"
+        Path(folder).mkdir(parents=True, exist_ok=True)
+        self.module = copy_of(CLIENT, Path(folder) / "nethsm.so", self.environment)
         self._token = token
         self._process = None
 
@@ -202,4 +245,5 @@ class NetworkHSM:
         self._process.send_signal(signal.SIGSTOP)
 
     def go_on(self):
-        self._process.send_signal(signal.SIGCONT)
+        if self._process is not None:
+            self._process.send_signal(signal.SIGCONT)

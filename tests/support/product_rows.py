@@ -21,10 +21,10 @@ class ProductRows:
             password=unquote(self._url.password), database=self._url.path.strip("/"), autocommit=True,
         )  # fmt: skip
 
-    def count(self, table):
+    def count(self, table, where="1 = 1"):
         with contextlib.closing(self._connect()) as connection:
             cursor = connection.cursor()
-            cursor.execute(f"SELECT COUNT(*) FROM {table}")
+            cursor.execute(f"SELECT COUNT(*) FROM {table} WHERE {where}")
             return cursor.fetchone()[0]
 
     @contextlib.contextmanager

@@ -1,5 +1,6 @@
 from collections.abc import Iterable
 from datetime import datetime
+from http import HTTPStatus
 from itertools import groupby
 from typing import Any
 
@@ -7,9 +8,31 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from keepsite.api import limits
+from keepsite.api.limits.rules import Unit
+from keepsite.api.openapi import Answer, Component, Operation, Parameter, array, described, one_of, record
 from keepsite.api.viewsets import ResourceViewSet
 from keepsite.projects import quotas
 from keepsite.projects.services import ensure_project
+
+RATE_LIMIT = Component(
+    "RateLimit",
+    record(
+        {
+            "verb": {"type": "string", "description": "a method, or ALL"},
+            "value": {"type": "integer", "description": "requests in one unit"},
+            "remaining": {"type": "integer", "minimum": 0},
+            "unit": one_of(*Unit.__members__),
+            "next-available": {
+                "type": "string",
+                "pattern": r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$",
+                "description": "when counting starts anew",
+            },
+        }
+    ),
+)
+RATES = array(record({"uri": {"type": "string"}, "regex": {"type": "string"}, "limit": array(RATE_LIMIT)}))
+ABSOLUTE = record({resource: {"type": "integer"} for resource in quotas.RESOURCES})
+LIMITS = Component("Limits", record({"limits": record({"rate": RATES, "absolute": ABSOLUTE})}))
 
 
 class LimitViewSet(ResourceViewSet):
@@ -19,6 +42,23 @@ class LimitViewSet(ResourceViewSet):
         """None: everybody may know their own limits."""
         return None
 
+    @described(
+        Operation(
+            summary="Show what the caller may ask for, and how much of it is left",
+            parameters=(
+                Parameter(
+                    name="path",
+                    schema={"type": "string"},
+                    description="show limits that count each path apart for this one",
+                ),
+            ),
+            answer=Answer(
+                status=HTTPStatus.OK,
+                description="rate limits with what remains, and the project's quotas",
+                content={"application/json": LIMITS},
+            ),
+        )
+    )
     def list(self, request: Request) -> Response:
         """Rate limits with what remains, and the project's quotas."""
         left = limits.remaining(self.principal, path=request.query_params.get("path", ""))

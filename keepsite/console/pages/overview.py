@@ -1,6 +1,6 @@
 """The first page: is all well, how much is kept, what failed.  It asks the database and no HSM."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Protocol
@@ -28,7 +28,7 @@ from keepsite.readonly import (
     utc,
 )
 from orders_app.models import Order
-from secrets_app.models import Secret
+from secrets_app.models import Container, Secret
 
 RECENT = timedelta(hours=24)
 STALLED = timedelta(minutes=2)  # an order is handed out anew after 15 s and leased for 60 s
@@ -36,13 +36,15 @@ SHOWN_FAILURES = 5
 # Which nouns have a card, and the state whose number stands large on it.
 CARDS: tuple[tuple[type[Model], str], ...] = (
     (Secret, "live"),
+    (Container, "live"),
     (Order, "kept"),
     (Project, "all"),
     (MKEK, "all"),
     (ProjectKEK, "all"),
     (APIKey, "valid"),
 )
-NOTABLE = frozenset({"failed", "expiring"})  # states that somebody should look at
+SUMS = frozenset({"deleted"})  # states that others on the card add up to
+NOTABLE = frozenset({"failed", "expiring", "broken", "suspended"})  # states that somebody should look at
 FAILURE_HEADINGS = tuple(
     Heading(label=label) for label in ("Order", "Project", "Asks for", "Failed (UTC)", "Why")
 )
@@ -95,7 +97,7 @@ class Overview:
     health: Health
     steps: tuple[Step, ...]
     cards: tuple[Card, ...]
-    failures: Table
+    failures: Table | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -115,15 +117,17 @@ class Pages(Protocol):
         """The declaration of the list of ``model``."""
 
 
-def overview(site: Pages, *, now: datetime) -> Overview:
-    """The page as of ``now``; nine SQL statements."""
+def overview(
+    site: Pages, *, now: datetime, may_see: Callable[[type[Model]], bool] = lambda _model: True
+) -> Overview:
+    """The page as of ``now``, with the nouns that its reader ``may_see``; ten SQL statements."""
     numbers = count(site, now=now)
     return Overview(
         as_of=utc(now),
         health=health(numbers, now=now),
         steps=first_steps(numbers),
-        cards=tuple(_card(site, numbers, model, headline) for model, headline in CARDS),
-        failures=newest_failures(site, now=now),
+        cards=tuple(_card(site, numbers, model, headline) for model, headline in CARDS if may_see(model)),
+        failures=newest_failures(site, now=now) if may_see(Order) else None,
     )
 
 
@@ -245,7 +249,7 @@ def _card(site: Pages, numbers: Numbers, model: type[Model], headline: str) -> C
             is_notable=state in NOTABLE and counts[state] > 0,
         )
 
-    parts = tuple(figure(state) for state in admin.state_words if state != headline)
+    parts = tuple(figure(state) for state in admin.state_words if state not in {headline, *SUMS})
     return Card(title=admin.title_plural, total=figure(headline), parts=parts)
 
 

@@ -6,7 +6,6 @@ from django.db import IntegrityError
 
 from keepsite import audit, writes
 from keepsite.errors import Conflict, NotFound
-from keepsite.identity.operators import require_operator
 from keepsite.ids import new_id
 from keepsite.nodes.limits import NodeLimits
 from keepsite.nodes.models import Node, Promotion, PromotionStep
@@ -24,7 +23,7 @@ def start(limits: NodeLimits, *, actor: audit.Actor, reason: str, now: datetime)
         Conflict: a check of ``preflight`` does not hold; it names each.
         NotAllowed: ``actor`` is no operator.
     """
-    require_operator(actor)
+    audit.require_operator(actor)
     failed = [check for check in preflight(limits, now=now) if not check.holds]
     if failed:
         raise Conflict(
@@ -53,7 +52,7 @@ def resume(promotion: Promotion, *, actor: audit.Actor, reason: str) -> None:
     Raises:
         Conflict: it is not stopped.
     """
-    require_operator(actor)
+    audit.require_operator(actor)
     rolling_back = promotion.steps.filter(is_rollback=True).exists()
     state = Promotion.State.ROLLING_BACK if rolling_back else Promotion.State.RUNNING
     rows = Promotion.objects.filter(id=promotion.id)
@@ -76,7 +75,7 @@ def roll_back(promotion: Promotion, *, actor: audit.Actor, reason: str) -> None:
     Raises:
         Conflict: it has ended, or is being rolled back already.
     """
-    require_operator(actor)
+    audit.require_operator(actor)
     rows = Promotion.objects.filter(id=promotion.id)
     undoable = rows.filter(state__in=[Promotion.State.RUNNING, Promotion.State.STOPPED])
 

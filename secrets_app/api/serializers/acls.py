@@ -1,12 +1,39 @@
 from typing import Any
 
 from keepsite.api.fields import TEXT_MAX_CHARS, moment_text
+from keepsite.api.openapi import MOMENT, Component, array, record, text
 from keepsite.errors import InvalidInput
 from secrets_app.models import ACL
 from secrets_app.services import ReadAccess
 
 OPERATIONS = {"read"}
 SETTINGS = {"users", "project-access"}
+
+
+_USERS = array(text(max_chars=TEXT_MAX_CHARS, allows_blank=False))
+WANTED_ACL = Component(
+    "WantedACL", record({}, {"read": record({}, {"users": _USERS, "project-access": {"type": "boolean"}})})
+)
+ACL_SHOWN = Component(
+    "ACL",
+    record(
+        {
+            "read": record(
+                {
+                    "project-access": {
+                        "type": "boolean",
+                        "description": "whether roles in the project suffice",
+                    }
+                },
+                {
+                    "users": {**array({"type": "string"}), "description": "who may read besides"},
+                    "created": MOMENT,
+                    "updated": MOMENT,
+                },
+            )
+        }
+    ),
+)
 
 
 def wanted_access(body: dict[str, Any]) -> ReadAccess | None:  # Any: JSON values

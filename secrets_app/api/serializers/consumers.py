@@ -1,8 +1,15 @@
 from typing import Any
 
 from keepsite.api.fields import ContractSerializer, Text, moment_text
+from keepsite.api.openapi import MOMENT, Component, record
 from secrets_app.models import SecretConsumer
 from secrets_app.services import SecretUse
+
+_USE = {"service": {"type": "string"}, "resource_type": {"type": "string"}, "resource_id": {"type": "string"}}
+USAGE = Component("SecretUsage", record(_USE, description="who uses a secret"))
+SECRET_CONSUMER = Component(
+    "SecretConsumer", record({"created": MOMENT, "updated": MOMENT, "status": {"const": "ACTIVE"}, **_USE})
+)
 
 
 class SecretUseSerializer(ContractSerializer):

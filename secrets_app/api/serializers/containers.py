@@ -4,12 +4,54 @@ from typing import Any
 from rest_framework.request import Request
 
 from keepsite.api.fields import ContractSerializer, OneOf, Text, moment_text
+from keepsite.api.openapi import (
+    MOMENT,
+    URL,
+    Component,
+    Schema,
+    array,
+    either,
+    nullable,
+    one_of,
+    open_record,
+    record,
+)
 from keepsite.api.refs import ref
 from keepsite.errors import InvalidInput
 from keepsite.ids import is_id
 from secrets_app.choices import ContainerType
 from secrets_app.models import Container, ContainerConsumer, ContainerSecret
-from secrets_app.services import ContainerUse, Place
+from secrets_app.services import PLACES, ContainerUse, Place
+
+CONSUMER_URL = {"type": "string", "description": "any text; nobody follows it"}
+CONTAINER = Component(
+    "Container",
+    record(
+        {
+            "created": MOMENT,
+            "updated": MOMENT,
+            "status": {"const": "ACTIVE"},
+            "name": nullable({"type": "string"}),
+            "type": one_of(*ContainerType.values),
+            "creator_id": nullable({"type": "string", "description": "the user who made it"}),
+            "secret_refs": array(record({"name": nullable({"type": "string"}), "secret_ref": URL})),
+            "consumers": array(record({"name": {"type": "string"}, "URL": CONSUMER_URL})),
+            "container_ref": URL,
+        }
+    ),
+)
+CONTAINER_CONSUMER = Component(
+    "ContainerConsumer",
+    record(
+        {
+            "created": MOMENT,
+            "updated": MOMENT,
+            "status": {"const": "ACTIVE"},
+            "name": {"type": "string"},
+            "URL": CONSUMER_URL,
+        }
+    ),
+)
 
 
 class NewContainerSerializer(ContractSerializer):
@@ -19,6 +61,34 @@ class NewContainerSerializer(ContractSerializer):
 
     type = OneOf(*ContainerType.values, required=True)
     name = Text(allow_null=True)
+
+    @classmethod
+    def forms(cls) -> Schema:
+        """The body as the API's document describes it, ``secret_refs`` included: one form for each type."""
+        return either(*(cls._form(kind) for kind in ContainerType))
+
+    @classmethod
+    def _form(cls, kind: ContainerType) -> Component:
+        properties = cls.properties()
+        places = array(NamedPlaceSerializer.component())
+        more: dict[str, Any] = {"description": "no name and no secret twice"}
+        if kind in PLACES:
+            accepted, needed = PLACES[kind]
+            named = open_record(
+                {"name": one_of(*sorted(accepted)), "secret_ref": PlaceSerializer.properties()["secret_ref"]}
+            )
+            holding = {
+                "allOf": [{"contains": open_record({"name": {"const": name}})} for name in sorted(needed)]
+            }
+            places = either({"type": "array", "maxItems": 0}, {**array(named), **holding})
+            more = {}
+        return Component(
+            f"New{kind.title()}Container",
+            open_record(
+                {"type": {"const": kind.value}},
+                {"name": properties["name"], "secret_refs": {**places, **more}},
+            ),
+        )
 
 
 class PlaceSerializer(ContractSerializer):

@@ -2,9 +2,17 @@ import re
 from typing import Any
 
 from keepsite.api.fields import TEXT_MAX_CHARS
+from keepsite.api.openapi import Component, open_record, record, text
 from keepsite.errors import InvalidInput
 
 _NAME = re.compile(r"[A-Za-z0-9_-]+")
+
+
+_NAME_SHOWN = {"type": "string", "pattern": rf"^\s*[A-Za-z0-9_-]{{1,{TEXT_MAX_CHARS}}}\s*$"}
+_VALUE_SHOWN = text(max_chars=TEXT_MAX_CHARS)
+_SET = {"type": "object", "propertyNames": _NAME_SHOWN, "additionalProperties": _VALUE_SHOWN}
+METADATA = Component("Metadata", open_record({"metadata": _SET}))
+METADATUM = Component("Metadatum", record({"key": _NAME_SHOWN, "value": _VALUE_SHOWN}))
 
 
 def whole_set(body: dict[str, Any]) -> dict[str, str]:  # Any: JSON values

@@ -15,11 +15,12 @@ class Command(BaseCommand):
     def add_arguments(self, parser: ArgumentParser) -> None:
         """Which one."""
         parser.add_argument("id", help="the last part of its ref; the audit trail of its deletion has it too")
+        parser.add_argument("--reason", default="", help="for the audit trail")
 
-    def handle(self, *, id: str, **_: object) -> None:  # noqa: A002  # argparse's name
+    def handle(self, *, id: str, reason: str, **_: object) -> None:  # noqa: A002  # argparse's name
         """Restore it."""
         try:
-            secret = services.restore_secret(id, actor=command_principal())
+            secret = services.restore_secret(id, actor=command_principal(), reason=reason)
         except KeepsiteError as error:
             raise CommandError(error.public) from error
         self.stdout.write(f"The secret {secret.id} of project {secret.project} is back.")

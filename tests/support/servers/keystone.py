@@ -1,14 +1,11 @@
 """A real Keystone, in an environment of its own: its dependencies are not Keepsite's."""
 
-import fcntl
 import hashlib
 import json
 import os
 import secrets
 import shutil
 import signal
-import subprocess
-import sys
 import urllib.request
 from base64 import urlsafe_b64encode
 from contextlib import contextmanager
@@ -17,14 +14,18 @@ from pathlib import Path
 from keystoneauth1 import adapter, session
 from keystoneauth1.identity import v3
 
+from tests.support.servers.environments import Environment
 from tests.support.servers.ports import free_ports
-from tests.support.servers.server import Server, ServerFailed
+from tests.support.servers.server import Server
 
-CHECKOUT = Path(__file__).resolve().parents[3]
-CONSTRAINTS = CHECKOUT / "tests/support/keystone-constraints.txt"
-HOME = CHECKOUT / ".keystone"  # kept between runs, ignored by git
+ENVIRONMENT = Environment("keystone")
 PASSWORD = "known to every test"
 DOMAIN = "default"
+SCOPES = {
+    "system": ("/system", ""),
+    "domain": (f"/domains/{DOMAIN}", ""),
+    "everywhere": (f"/OS-INHERIT/domains/{DOMAIN}", "/inherited_to_projects"),
+}
 EXPIRED_WINDOW_S = 3600  # a service token revives expired tokens for so long
 
 
@@ -106,13 +107,15 @@ class Keystone(Server):
         return known[0]["id"] if known else self._make("role", name=name)
 
     def make_user(self, name, **roles_by_project) -> str:
-        """A user with roles: ``make_user("ann", red=["member"])``; ``system`` and ``domain`` are scopes."""
+        """A user with roles: ``make_user("ann", red=["member"])``.
+
+        ``system``, ``domain`` and ``everywhere`` (in every project, made already or not) are scopes.
+        """
         user = self._make("user", name=name, password=PASSWORD, domain_id=DOMAIN)
         for scope, roles in roles_by_project.items():
-            target = {"system": "/system", "domain": f"/domains/{DOMAIN}"}.get(scope)
-            target = target or f"/projects/{self._project(scope)}"
+            target, ending = SCOPES.get(scope) or (f"/projects/{self._project(scope)}", "")
             for role in roles:
-                self._admin.put(f"{target}/users/{user}/roles/{self.make_role(role)}")
+                self._admin.put(f"{target}/users/{user}/roles/{self.make_role(role)}{ending}")
         return user
 
     def publish(self, service_type, **url_by_interface) -> None:
@@ -150,8 +153,7 @@ class Keystone(Server):
 
     def _launch(self) -> None:
         self.port, self.brief_port = free_ports(2)
-        environment = _environment()
-        shutil.copy(_bootstrapped(environment), self.folder / "keystone.sqlite3")
+        shutil.copy(_bootstrapped(), self.folder / "keystone.sqlite3")
         _make_keys(self.folder)
         self._serve(self.port, lifetime_s=3600)
         self._serve(self.brief_port, lifetime_s=2)
@@ -168,7 +170,7 @@ class Keystone(Server):
             "control_socket_disable = True\n"
         )
         self._spawn(
-            [str(_environment() / "bin/gunicorn")],
+            [ENVIRONMENT.program("gunicorn")],
             {
                 "PATH": os.environ.get("PATH", "/usr/bin:/bin"),
                 "HOME": str(self.folder),
@@ -239,59 +241,26 @@ def _make_keys(folder) -> None:
             key.write_bytes(urlsafe_b64encode(secrets.token_bytes(32)))
 
 
-@contextmanager
-def _alone():
-    """Two test runs do not make the same thing at once."""
-    HOME.mkdir(exist_ok=True)
-    with (HOME / "lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        yield
-
-
-def _environment() -> Path:
-    """The virtual environment that the constraints file describes, each download checked by its hash."""
-    folder = HOME / "venv"
-    stamp = HOME / "constraints.sha256"
-    wanted = hashlib.sha256(CONSTRAINTS.read_bytes() + sys.version.encode()).hexdigest()
-    with _alone():
-        if stamp.exists() and stamp.read_text() == wanted:
-            return folder
-        sys.stderr.write("Installing Keystone for the tests into .keystone; this takes a minute, once ...\n")
-        stamp.unlink(missing_ok=True)
-        (HOME / "bootstrapped.json").unlink(missing_ok=True)
-        _run([sys.executable, "-m", "venv", "--clear", str(folder)])
-        build_tools = HOME / "build-tools.txt"
-        text = CONSTRAINTS.read_text()
-        build_tools.write_text(text[text.index("\nsetuptools==") :])  # it stands last
-        pip = [str(folder / "bin/python"), "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
-        pip += ["--no-input", "--require-hashes"]
-        _run([*pip, "-r", str(build_tools)])
-        _run([*pip, "--no-build-isolation", "-r", str(CONSTRAINTS)])
-        stamp.write_text(wanted)
-    return folder
-
-
-def _bootstrapped(environment) -> Path:
+def _bootstrapped() -> Path:
     """A database that Keystone has created and put its first user into; made once, copied for each run."""
-    database = HOME / "keystone.sqlite3"
-    stamp = HOME / "bootstrapped.json"
-    wanted = json.dumps({"password": PASSWORD})
-    with _alone():
+    manage = [ENVIRONMENT.program("keystone-manage")]
+    home = ENVIRONMENT.home
+    database = home / "keystone.sqlite3"
+    stamp = home / "bootstrapped.json"
+    constraints = hashlib.sha256(ENVIRONMENT.constraints.read_bytes()).hexdigest()
+    wanted = json.dumps({"password": PASSWORD, "constraints": constraints})
+    with ENVIRONMENT.alone():
         if stamp.exists() and stamp.read_text() == wanted:
             return database
         stamp.unlink(missing_ok=True)
         database.unlink(missing_ok=True)
-        configuration = HOME / "keystone.conf"
-        configuration.write_text(_configuration(HOME, lifetime_s=3600))
-        _make_keys(HOME)
-        manage = [str(environment / "bin/keystone-manage"), "--config-file", str(configuration)]
-        _run([*manage, "db_sync"])
-        _run([*manage, "bootstrap", "--bootstrap-password", PASSWORD, "--bootstrap-region-id", "RegionOne"])
+        configuration = home / "keystone.conf"
+        configuration.write_text(_configuration(home, lifetime_s=3600))
+        _make_keys(home)
+        manage += ["--config-file", str(configuration)]
+        ENVIRONMENT.run([*manage, "db_sync"])
+        ENVIRONMENT.run(
+            [*manage, "bootstrap", "--bootstrap-password", PASSWORD, "--bootstrap-region-id", "RegionOne"]
+        )
         stamp.write_text(wanted)
     return database
-
-
-def _run(command) -> None:
-    done = subprocess.run(command, cwd=HOME, capture_output=True, text=True, check=False)
-    if done.returncode:
-        raise ServerFailed(f"{command[0]} failed:\n{done.stdout[-2000:]}{done.stderr[-4000:]}")

@@ -33,6 +33,7 @@ class Command(BaseCommand):
         verbs.add_parser("list", help="all keys, newest last; never the keys themselves")
         revoke = verbs.add_parser("revoke", help="end a key at once")
         revoke.add_argument("id", help="the id that `api_key list` shows")
+        revoke.add_argument("--reason", default="", help="for the audit trail")
 
     def handle(self, *, verb: str, **options: Any) -> None:  # Any: argparse's values
         """Do what the verb says."""
@@ -69,11 +70,11 @@ class Command(BaseCommand):
                 f"{key.id}  {state:8}  {used:22}  {key.project}  {key.user_id}  {roles}  {key.name}"
             )
 
-    def _revoke(self, *, id: str, **_: Any) -> None:  # noqa: A002  # argparse's name; Any: its values
+    def _revoke(self, *, id: str, reason: str, **_: Any) -> None:  # noqa: A002  # argparse's name; Any: its values
         key = APIKey.objects.filter(id=id).first()
         if key is None:
             raise CommandError(f"There is no API key {id}. `api_key list` shows them all.")
-        api_keys.revoke_api_key(key, actor=command_principal())
+        api_keys.revoke_api_key(key, actor=command_principal(), reason=reason)
         self.stdout.write(f"API key {key.id} is revoked.")
 
 

@@ -4,27 +4,40 @@ from django.core.management.base import BaseCommand, CommandError
 
 from keepsite.errors import KeepsiteError
 from keepsite.identity.operators import command_principal
-from keepsite.keyring import services
-from keepsite.keyring.models import MKEK
+from keepsite.keyring import mkeks
+from keepsite.keyring.management.confirming import confirm
+from keepsite.keyring.management.naming import mkek_labelled
+from keepsite.keyring.querysets import current_mkek
 
 
 class Command(BaseCommand):
     """Make a pending MKEK the current one."""
 
-    help = "Activate a pending MKEK: it wraps new pKEKs from now on, the former one only unwraps."
+    help = (
+        "Activate a pending MKEK that every HSM member holds: it wraps new pKEKs from now on, the former "
+        "one only unwraps."
+    )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         """The label."""
         parser.add_argument("label")
+        parser.add_argument(
+            "--absent-ok",
+            action="store_true",
+            help="members that are down now need not show that they hold it",
+        )
+        parser.add_argument("--yes", action="store_true", help="do not ask")
 
-    def handle(self, *, label: str, **_: object) -> None:
+    def handle(self, *, label: str, absent_ok: bool, yes: bool, **_: object) -> None:
         """Switch, or say why not."""
-        mkek = MKEK.objects.filter(label=label).first()
-        if mkek is None:
-            known = ", ".join(MKEK.objects.order_by("created_at").values_list("label", flat=True)) or "none"
-            raise CommandError(f"There is no MKEK labelled {label!r}. Known: {known}.")
+        mkek = mkek_labelled(label)
+        current = current_mkek()
+        if current is not None and current != mkek:
+            confirm(f"{label} takes the place of {current.label}.", yes=yes)
         try:
-            services.activate_mkek(mkek, actor=command_principal())
+            mkeks.activate_mkek(mkek, actor=command_principal(), absent_ok=absent_ok)
         except KeepsiteError as error:
             raise CommandError(error.public) from error
         self.stdout.write(f"MKEK {mkek.label} is current: it wraps new pKEKs from now on.")
+        if current is not None and current != mkek:
+            self.stdout.write("Next: mkek_rewrap, so that the former one can be retired.")

@@ -2,9 +2,11 @@ from argparse import ArgumentParser
 
 from django.core.management.base import BaseCommand, CommandError
 
+from hsm.keys import UnwrapTemplate
 from keepsite.errors import KeepsiteError
 from keepsite.identity.operators import command_principal
-from keepsite.keyring import services
+from keepsite.keyring import mkeks
+from keepsite.keyring.management.template_words import NOT_BOUND, TEMPLATES
 from keepsite.keyring.models import MKEK
 
 
@@ -18,10 +20,14 @@ class Command(BaseCommand):
         parser.add_argument("--label", required=True, help="CKA_LABEL, such as keepsite-mkek-20260131-1")
         parser.add_argument("--activate", action="store_true", help="also make it the current MKEK")
         parser.add_argument(
+            "--template", choices=TEMPLATES, default=TEMPLATES[0],
+            help="what the token shall demand of the pKEKs it unwraps (default: %(default)s)",
+        )  # fmt: skip
+        parser.add_argument(
             "--if-missing", action="store_true", help="do nothing when there is a current MKEK"
         )
 
-    def handle(self, *, label: str, activate: bool, if_missing: bool, **_: object) -> None:
+    def handle(self, *, label: str, activate: bool, if_missing: bool, template: str, **_: object) -> None:
         """Generate, show the key check value, activate if asked."""
         current = MKEK.objects.filter(current_marker=True).first()
         if if_missing and current is not None:
@@ -31,12 +37,16 @@ class Command(BaseCommand):
             return
         actor = command_principal()
         try:
-            mkek = services.generate_mkek(label=label, actor=actor)
+            made = mkeks.make_mkek(label=label, actor=actor, template=UnwrapTemplate(template))
+            mkek = made.mkek
             self.stdout.write(
-                f"MKEK {mkek.label} generated: CKA_ID {mkek.cka_id}, key check value {mkek.kcv}"
+                f"MKEK {mkek.label} generated: CKA_ID {mkek.cka_id}, key check value "
+                f"{mkek.kcv or 'not given by this token'}"
             )
+            if made.gives_out:
+                self.stderr.write(NOT_BOUND)
             if activate:
-                services.activate_mkek(mkek, actor=actor)
+                mkeks.activate_mkek(mkek, actor=actor)
                 self.stdout.write(f"MKEK {mkek.label} is current: it wraps new pKEKs from now on.")
         except KeepsiteError as error:
             raise CommandError(error.public) from error

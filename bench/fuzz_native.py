@@ -1,0 +1,172 @@
+"""``make fuzz-hsm``: hsm/native.py under random sizes, templates, codes and wrong lengths; its memory.
+
+Run as a program, since what it looks for is the end of the interpreter.  Every call must either
+return the right kind of thing or raise CallFailed.
+"""
+
+import argparse
+import gc
+import json
+import os
+import random
+import secrets
+import sys
+import tempfile
+from pathlib import Path
+
+from hsm.config import load_config
+from hsm.faults import ODD_LENGTH, CallFailed
+from hsm.library import open_library
+from hsm.login import log_in
+from hsm.native import _Template
+from tests.support.pkcs11_standins import ANY_CODE, Shim, Token
+
+IV_BYTES = 12
+
+
+class Fuzz:
+    """A logged-in session on a token behind the shim, and verbs that are called with anything."""
+
+    def __init__(self, folder, seed):
+        self.dice = random.Random(seed)
+        token = Token(folder / "token")
+        self.shim = Shim(folder, token.module, conf=token.conf)
+        token.import_key(secrets.token_hex(16).encode(), label="mkek", key_id=b"\x01" * 16)
+        (member,) = load_config(
+            token.config_file(self.shim.module), pool_size=1, wait_s=1, cache_max_keys=1
+        ).members
+        library = open_library(member.module)
+        library.attach("fuzz", is_idle=bool)
+        self.token = library.find_token(member)
+        self.native = library.native
+        self.owner = self.token.open(rw=True).handle
+        log_in(self.native, self.owner, member)
+        self.session = self.token.open(rw=True).handle
+        with_mkek = self.token.open()
+        (mkek,) = with_mkek.get_objects({})
+        self.mkek = mkek.handle
+        self.key = self.native.generate(self.owner, usable=True)
+        newborn = self.native.generate(self.owner)
+        self.wrapped = self.native.wrap(self.owner, 0x2109, self.mkek, newborn)
+        self.codes = {}
+
+    def renew(self):
+        """A session without an operation under way."""
+        self.native.close_session(self.session)
+        self.session = self.token.open(rw=True).handle
+
+    def bytes(self, most=20_000):
+        return self.dice.randbytes(self.dice.choice([0, 1, 15, 16, 17, 64, self.dice.randrange(most)]))
+
+    def number(self, right):
+        return self.dice.choice([right, right, right, right, 0, 1, self.dice.getrandbits(64)])
+
+    def encrypt(self):
+        plaintext = self.bytes()
+        made = self.native.encrypt(
+            self.session, self.number(self.key), self.dice.randbytes(IV_BYTES), self.bytes(300), plaintext
+        )
+        assert len(made) == len(plaintext) + 16
+
+    def decrypt(self):
+        iv, aad, plaintext = self.dice.randbytes(IV_BYTES), self.bytes(300), self.bytes()
+        sealed = self.native.encrypt(self.session, self.key, iv, aad, plaintext)
+        if self.dice.random() < 0.3:
+            sealed = self.dice.randbytes(max(16, self.dice.randrange(len(sealed) + 1)))
+        opened = self.native.decrypt(self.session, self.number(self.key), iv, aad, sealed)
+        assert len(opened) == len(sealed) - 16
+
+    def wrap(self):
+        key = self.native.generate(self.session)
+        try:
+            made = self.native.wrap(self.session, self.number(0x2109), self.number(self.mkek), key)
+            assert 32 < len(made) <= 64
+        finally:
+            self.native.destroy(self.session, key)
+
+    def unwrap(self):
+        wrapped = self.wrapped if self.dice.random() < 0.5 else self.bytes(200)
+        handle = self.native.unwrap(
+            self.session, self.number(0x2109), self.number(self.mkek), wrapped,
+            tell_length=self.dice.random() < 0.5,
+        )  # fmt: skip
+        self.native.destroy(self.session, handle)
+
+    def strange_template(self):
+        """Unwrap with attributes of any type, any value, any number."""
+        strange = self.native.view(self.native.calls)
+        rows = tuple(
+            (
+                self.dice.choice([0x0, 0x1, 0x2, 0x100, 0x103, 0x161, 0x162, self.dice.getrandbits(32)]),
+                self.bytes(64),
+            )
+            for _ in range(self.dice.randrange(12))
+        )
+        strange._unwrapped = dict.fromkeys(strange._unwrapped, _Template(rows))  # what is strange
+        handle = strange.unwrap(self.session, 0x2109, self.mkek, self.wrapped, tell_length=False)
+        self.native.destroy(self.session, handle)
+
+    def random(self):
+        length = self.dice.randrange(5000)
+        assert len(self.native.random(self.session, length)) == length
+
+    def run(self, calls):
+        """Make so many calls, half of them through a shim that fails some or lies about lengths."""
+        verbs = (self.encrypt, self.decrypt, self.wrap, self.unwrap, self.strange_template, self.random)
+        while sum(self.codes.values()) < calls:
+            self.shim.clear()
+            self.renew()
+            self.shim.answer(ANY_CODE, one_in=self.dice.choice([2, 5, 20, 1_000_000]))
+            self.shim.lie(self.dice.choice([0, 3, 10]))
+            for _ in range(50):
+                try:
+                    self.dice.choice(verbs)()
+                    outcome = "ok"
+                except CallFailed as failed:
+                    outcome = "odd length" if failed.rv == ODD_LENGTH else failed.kind.name.lower()
+                self.codes[outcome] = self.codes.get(outcome, 0) + 1
+        self.shim.clear()
+        self.renew()
+        return self.codes
+
+    def grow(self, operations):
+        """Memory in bytes that so many encryptions and decryptions leave behind."""
+        iv, aad = bytes(IV_BYTES), b"aad"
+
+        def work(count):
+            for n in range(count):
+                sealed = self.native.encrypt(self.session, self.key, iv, aad, b"x" * (n % 500))
+                self.native.decrypt(self.session, self.key, iv, aad, sealed)
+                if n % 1000 == 0:
+                    self.native.calls.fold()
+
+        work(max(operations // 20, 1000))
+        gc.collect()
+        before = resident_bytes()
+        work(operations // 2)
+        gc.collect()
+        return resident_bytes() - before
+
+
+def resident_bytes():
+    pages = int(Path("/proc/self/statm").read_text().split()[1])
+    return pages * os.sysconf("SC_PAGE_SIZE")
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--calls", type=int, default=100_000)
+    parser.add_argument("--operations", type=int, default=1_000_000, help="whose memory is watched")
+    parser.add_argument("--seed", type=int, default=secrets.randbits(32))
+    options = parser.parse_args()
+    print(f"seed {options.seed}", file=sys.stderr)
+    with tempfile.TemporaryDirectory(prefix="keepsite-fuzz-") as folder:
+        fuzz = Fuzz(Path(folder), options.seed)
+        outcomes = fuzz.run(options.calls)
+        grown = fuzz.grow(options.operations)
+    print(json.dumps({"calls": sum(outcomes.values()), "outcomes": outcomes, "grown_bytes": grown}))
+    sys.exit(grown > 5_000_000)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,147 @@
+"""What an HSM member can do: latency and throughput per verb and number of threads; what follows."""
+
+import os
+import threading
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+
+from hsm.client import HSM
+from hsm.config import HSMConfig
+from hsm.errors import HSMError, MKEKNotFound
+from hsm.keys import WrappedKey
+
+_GROWS = 1.10  # more threads are worth it while they bring a tenth more
+_SMALL_BYTES, _LARGE_BYTES = 32, 16_000
+_AAD = b"hsm_bench"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Measured:
+    """One verb on one member with so many threads; latencies are of the verb, not of a PKCS#11 call."""
+
+    member: str
+    verb: str
+    calls: int
+    threads: int
+    per_second: float
+    p50_ms: float
+    p99_ms: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Verb:
+    name: str
+    calls: int
+    once: Callable[[], object]
+
+
+def benchmark(config: HSMConfig, *, threads: tuple[int, ...], seconds: float) -> Iterator[Measured]:
+    """Measure each member alone, verb by verb; makes throw-away keys on the token and stores nothing.
+
+    Raises:
+        MKEKNotFound: the token has no MKEK to wrap with yet.
+        HSMError: a member does not start, or a verb fails.
+    """
+    for member in config.members:
+        hsm = HSM(replace(config, members=(member,), pool_size=max(*threads, config.pool_size)))
+        hsm.start()
+        try:
+            for verb in _verbs(hsm):
+                for count in threads:
+                    yield _measure(member.name, verb, count, seconds)
+        finally:
+            hsm.close()
+
+
+def how_many(threads: tuple[int, ...], members: int) -> int:
+    """Return how many results ``benchmark`` gives."""
+    return len(threads) * members * len(_NAMES)
+
+
+_NAMES = ("random", "encrypt 32 B", "decrypt 32 B", "decrypt 16 kB", "decrypt, key not cached")
+
+
+def _verbs(hsm: HSM) -> tuple[_Verb, ...]:
+    mkeks = hsm.mkeks()
+    if not mkeks:
+        raise MKEKNotFound("there is no MKEK on the token to wrap a key with; make one first")
+    key = _throw_away_key(hsm, mkeks[0].mkek_id)
+    small = hsm.encrypt(key, bytes(_SMALL_BYTES), aad=_AAD)
+    large = hsm.encrypt(key, bytes(min(_LARGE_BYTES, hsm.profile.max_single_part_bytes)), aad=_AAD)
+    acts: tuple[tuple[int, Callable[[], object]], ...] = (
+        (1, lambda: hsm.random(_SMALL_BYTES)),
+        (2, lambda: hsm.encrypt(key, bytes(_SMALL_BYTES), aad=_AAD)),
+        (2, lambda: hsm.decrypt(key, small, aad=_AAD)),
+        (2, lambda: hsm.decrypt(key, large, aad=_AAD)),
+        (4, lambda: _cold(hsm, key, lambda named: hsm.decrypt(named, small, aad=_AAD))),
+    )
+    return tuple(
+        _Verb(name=name, calls=calls, once=once) for name, (calls, once) in zip(_NAMES, acts, strict=True)
+    )
+
+
+def _throw_away_key(hsm: HSM, mkek_id: bytes) -> WrappedKey:
+    return hsm.create_key(
+        mkek_id=mkek_id, key_id=f"bench-{os.urandom(8).hex()}", canary_plaintext=b"bench", canary_aad=_AAD
+    )
+
+
+def _cold(hsm: HSM, key: WrappedKey, use: Callable[[WrappedKey], object]) -> None:
+    """Unwrap the key under a name that nobody has cached, use it, destroy it."""
+    named = replace(key, key_id=f"bench-{os.urandom(8).hex()}")
+    use(named)
+    hsm.forget(named.key_id)
+
+
+def _measure(member: str, verb: _Verb, threads: int, seconds: float) -> Measured:
+    latencies: list[float] = []
+    failures: list[HSMError] = []
+    started = time.perf_counter()
+    until = started + seconds
+
+    def work() -> None:
+        mine = []
+        try:
+            while (began := time.perf_counter()) < until:
+                verb.once()
+                mine.append(time.perf_counter() - began)
+        except HSMError as error:
+            failures.append(error)
+        latencies.extend(mine)
+
+    running = [threading.Thread(target=work) for _ in range(threads)]
+    for thread in running:
+        thread.start()
+    for thread in running:
+        thread.join()
+    if failures:
+        raise failures[0]
+    took, ordered = time.perf_counter() - started, sorted(latencies)
+    return Measured(
+        member=member,
+        verb=verb.name,
+        calls=verb.calls,
+        threads=threads,
+        per_second=len(ordered) / took,
+        p50_ms=ordered[len(ordered) // 2] * 1000,
+        p99_ms=ordered[min(len(ordered) - 1, len(ordered) * 99 // 100)] * 1000,
+    )
+
+
+def advice(results: list[Measured], *, processes: int) -> list[str]:
+    """Return what follows for each member, in sentences, from its warm decrypts."""
+    said = []
+    for member in dict.fromkeys(result.member for result in results):
+        reads = [result for result in results if (result.member, result.verb) == (member, "decrypt 32 B")]
+        best = reads[0]
+        for result in reads[1:]:
+            if result.per_second > best.per_second * _GROWS:
+                best = result
+        pool = max(1, -(-best.threads // processes))
+        said.append(
+            f"{member}: throughput grows up to {best.threads} threads at once ({best.per_second:.0f} warm "
+            f"decrypts a second, p99 {best.p99_ms:.1f} ms). With {processes} processes that is "
+            f"KEEPSITE_HSM_POOL_SIZE={pool} or more; sessions beyond it only wait on the device."
+        )
+    return said

@@ -1,0 +1,243 @@
+"""Lists and pages with buttons, each for an act."""
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from django.contrib import messages
+from django.contrib.admin.utils import quote, unquote
+from django.contrib.admin.views.main import PAGE_VAR
+from django.core.exceptions import PermissionDenied
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect, StreamingHttpResponse
+from django.http.response import HttpResponseBase
+from django.template.response import TemplateResponse
+from django.urls import URLPattern, path, reverse
+from django.utils import timezone
+
+from keepsite import audit
+from keepsite.acts.act import Act, Outcome, Rows
+from keepsite.acts.exports import MEDIA_TYPES, exported
+from keepsite.acts.forms import ReasonForm
+from keepsite.acts.pages import ActPage, Button
+from keepsite.acts.recent_login import is_recent, prove
+from keepsite.errors import KeepsiteError
+from keepsite.readonly import Notice, ReadOnlyAdmin, Tone, detail_url, list_url
+
+if TYPE_CHECKING:
+    from django.db.models import QuerySet
+
+MAX_ROWS = 100  # of one act; a list shows 50
+SHOWN_REFUSALS = 5
+
+
+class ActingAdmin(ReadOnlyAdmin):
+    """A read-only list whose rows, and whose pages, offer what ``acts`` declare.
+
+    Each act has a page under ``acts/NAME/``, of the list or of a row: GET shows what it
+    would touch, POST does it.  Who lacks its permission is not offered it and gets 403.
+    """
+
+    acts: ClassVar[tuple[Act, ...]] = ()
+    export_fields: ClassVar[Mapping[str, str]] = {}  # heading to look-up; never anything ``unseen``
+
+    def get_urls(self) -> list[URLPattern]:
+        """The read-only ones, and one of each act."""
+        name = f"{self.opts.app_label}_{self.opts.model_name}"
+        view = self.admin_site.admin_view(self.act_view)
+        export = path("export/<str:kind>/", self._guarded(self.export_view), name=f"{name}_export")
+        return [
+            *([export] if self.export_fields else []),
+            path("acts/<str:act_name>/", view, name=f"{name}_list_act"),
+            path("<str:object_id>/acts/<str:act_name>/", view, name=f"{name}_act"),
+            *super().get_urls(),
+        ]
+
+    def changelist_view(
+        self,
+        request: HttpRequest,
+        extra_context: dict[str, Any] | None = None,  # Any: template values
+    ) -> HttpResponse:
+        """The list, with what may be done to it and to ticked rows of it."""
+        allowed = [act for act in self.acts if request.user.has_perm(act.permission)]
+        buttons = {
+            "list_acts": [self._button(act) for act in allowed if act.scope == "list"],
+            "row_acts": [self._button(act) for act in allowed if act.scope == "many"],
+            "exports": self._exports(request),
+        }
+        return super().changelist_view(request, {**(extra_context or {}), **buttons})
+
+    def detail_context(
+        self, request: HttpRequest, row: Any, *, now: datetime
+    ) -> dict[str, Any]:  # Any: theirs
+        """What may be done to this row, by this operator, now."""
+        return {
+            "acts": [
+                self._button(act, row)
+                for act in self.acts
+                if act.scope != "list"
+                and request.user.has_perm(act.permission)
+                and act.applies_to(row, now=now)
+            ]
+        }
+
+    def act_view(self, request: HttpRequest, act_name: str, object_id: str | None = None) -> HttpResponseBase:
+        """Ask first, then do."""
+        act = next((act for act in self.acts if act.name == act_name), None)
+        if act is None or (act.scope == "list") != (object_id is None and act.scope != "many"):
+            raise Http404
+        if not (request.user.has_perm(act.permission) and self.has_view_permission(request)):
+            raise PermissionDenied
+        chosen = self._chosen(request, act, object_id)
+        back_url = detail_url(self.model, unquote(object_id)) if object_id else list_url(self.model)
+        if act.scope != "list" and not chosen:
+            if object_id:
+                raise Http404
+            messages.warning(request, f"Tick at least one row, then choose {act.label}.")
+            return HttpResponseRedirect(back_url)
+        now = timezone.now()
+        rows = [row for row in chosen if act.applies_to(row, now=now)]
+        form = None
+        if not act.is_idle(rows):
+            form = self._form(request, act, rows)
+            if request.method == "POST" and form.is_valid():
+                if "password" in form.cleaned_data:
+                    prove(request=request)
+                answer = self._perform(request, act, rows, form, back_url=back_url)
+                if answer is not None:
+                    return answer
+        return self._page(request, act, rows, form, left_out=len(chosen) - len(rows), back_url=back_url)
+
+    def export_view(self, request: HttpRequest, kind: str) -> HttpResponseBase:
+        """The whole list, as narrowed by search and filters, as a file."""
+        if kind not in MEDIA_TYPES:
+            raise Http404
+        if not self._may_export(request):
+            raise PermissionDenied
+        found = self.get_changelist_instance(request).get_queryset(request)
+        noun = str(self.opts.model_name)
+        audit.record(
+            f"{noun}.exported",
+            actor=audit.ConsoleOperator(user_id=request.user.get_username()),
+            subject=f"{noun} list",
+            reason=request.GET.urlencode(),
+        )
+        response = StreamingHttpResponse(
+            exported(found, self.export_fields, kind=kind), content_type=MEDIA_TYPES[kind]
+        )
+        name = f"keepsite-{noun}-{timezone.now():%Y%m%d-%H%M%S}.{kind}"
+        response["Content-Disposition"] = f'attachment; filename="{name}"'
+        return response
+
+    def _may_export(self, request: HttpRequest) -> bool:
+        permission = f"{self.opts.app_label}.export_{self.opts.model_name}"
+        return request.user.has_perm(permission) and self.has_view_permission(request)
+
+    def _exports(self, request: HttpRequest) -> list[Button]:
+        if not (self.export_fields and self._may_export(request)):
+            return []
+        view = f"admin:{self.opts.app_label}_{self.opts.model_name}_export"
+        narrowed = request.GET.copy()
+        narrowed.pop(PAGE_VAR, None)
+        return [
+            Button(
+                label=kind.upper(),
+                url=reverse(view, args=(kind,), query=narrowed or None),
+                tone=Tone.QUIET,
+            )
+            for kind in MEDIA_TYPES
+        ]
+
+    def _button(self, act: Act, row: Any = None) -> Button:  # Any: a row of this admin's model
+        view = f"admin:{self.opts.app_label}_{self.opts.model_name}"
+        if row is None:
+            url = reverse(f"{view}_list_act", args=(act.name,))
+        else:
+            url = reverse(f"{view}_act", args=(quote(str(row.pk)), act.name))
+        return Button(label=act.label, url=url, tone=act.tone, name=act.name)
+
+    def _chosen(self, request: HttpRequest, act: Act, object_id: str | None) -> list[Any]:  # Any: rows
+        if act.scope == "list":
+            return []
+        ids = [unquote(object_id)] if object_id else _ids(request)
+        rows: QuerySet[Any] = self.get_queryset(request)  # Any: this admin's model
+        return list(rows.filter(pk__in=ids[:MAX_ROWS]).order_by("pk"))
+
+    def _form(self, request: HttpRequest, act: Act, rows: Rows) -> ReasonForm:
+        return act.form_class(
+            request.POST if request.method == "POST" else None,
+            initial=act.initial(rows),
+            request=request,
+            phrase=act.phrase(rows) if act.is_destructive else "",
+            wants_password=act.is_destructive and not is_recent(request),
+        )
+
+    def _perform(
+        self, request: HttpRequest, act: Act, rows: Rows, form: ReasonForm, *, back_url: str
+    ) -> HttpResponseBase | None:
+        actor = audit.ConsoleOperator(user_id=request.user.get_username())
+        try:
+            outcome = act.perform(rows, actor=actor, wanted=form.cleaned_data)
+        except KeepsiteError as error:
+            form.add_error(None, error.public)
+            return None
+        if outcome.template:
+            return TemplateResponse(request, outcome.template, {**self._context(request), **outcome.context})
+        _tell(request, outcome)
+        if len(rows) == 1 and not self.model._default_manager.filter(pk=rows[0].pk).exists():  # noqa: SLF001  # Django's
+            back_url = list_url(self.model)
+        return HttpResponseRedirect(back_url)
+
+    def _page(
+        self,
+        request: HttpRequest,
+        act: Act,
+        rows: Rows,
+        form: ReasonForm | None,
+        *,
+        left_out: int,
+        back_url: str,
+    ) -> HttpResponse:
+        notice = None
+        if left_out:
+            words = "One of the chosen rows is" if left_out == 1 else f"{left_out} of the chosen rows are"
+            notice = Notice(
+                tone=Tone.WARNING,
+                message=f"{words} left out: {act.label} makes no sense in the state they are in.",
+            )
+        page = ActPage(
+            title=act.title(rows) if rows or act.scope == "list" else act.label,
+            lead=act.lead(rows) if form else "",
+            notice=notice,
+            facts=act.facts(rows),
+            table=act.table(rows) if rows else None,
+            form=form,
+            ids=tuple(str(row.pk) for row in rows),
+            label=act.label,
+            is_destructive=act.is_destructive,
+            back_url=back_url,
+        )
+        context = {**self._context(request), "title": page.title, "page": page}
+        return TemplateResponse(request, "console/act.html", context)
+
+    def _context(self, request: HttpRequest) -> dict[str, Any]:  # Any: template values
+        request.current_app = self.admin_site.name
+        return {
+            **self.admin_site.each_context(request),
+            "list_title": self.title_plural,
+            "list_url": list_url(self.model),
+        }
+
+
+def _ids(request: HttpRequest) -> list[str]:
+    sent = request.POST if request.method == "POST" else request.GET
+    return sent.getlist("id")
+
+
+def _tell(request: HttpRequest, outcome: Outcome) -> None:
+    if outcome.done:
+        messages.success(request, outcome.done)
+    for refusal in outcome.refused[:SHOWN_REFUSALS]:
+        messages.warning(request, refusal)
+    if len(outcome.refused) > SHOWN_REFUSALS:
+        more = len(outcome.refused) - SHOWN_REFUSALS
+        messages.warning(request, f"{more} more were left alone for reasons like these.")

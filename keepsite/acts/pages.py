@@ -1,0 +1,32 @@
+"""The page of an act as its template takes it, and the buttons that lead there."""
+
+from dataclasses import dataclass
+
+from keepsite.acts.forms import ReasonForm
+from keepsite.readonly import Fact, Notice, Table, Tone
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Button:
+    """A link to an act; ``name`` is its place in the URL of a list."""
+
+    label: str
+    url: str
+    tone: Tone
+    name: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ActPage:
+    """What will be touched, and the form that does it; no form where nothing can be done."""
+
+    title: str
+    lead: str
+    notice: Notice | None
+    facts: tuple[Fact, ...]
+    table: Table | None
+    form: ReasonForm | None
+    ids: tuple[str, ...]
+    label: str
+    is_destructive: bool
+    back_url: str

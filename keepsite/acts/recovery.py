@@ -1,0 +1,290 @@
+"""Acts on what was deleted, the same for every noun: bring it back, or delete it for good."""
+
+import time
+from collections.abc import Callable, Collection
+from datetime import datetime, timedelta
+from typing import Any, Protocol
+
+from django.conf import settings
+from django.db.models import Q
+from django.utils import timezone
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+
+from keepsite import audit
+from keepsite.acts.act import Act, Outcome, Rows, one_by_one
+from keepsite.readonly import (
+    Fact,
+    Heading,
+    Notice,
+    Row,
+    Table,
+    Tone,
+    breakable,
+    detail_url,
+    moment,
+    pill,
+    text,
+)
+
+PURGE_BUDGET_S = 20.0  # below the patience of balancers; what is left is told
+HEADINGS = tuple(Heading(label=label) for label in ("Name", "Project", "Created (UTC)", "Deleted (UTC)"))
+
+
+def window() -> timedelta:
+    """How long what was deleted can be brought back."""
+    return timedelta(days=settings.RECOVERY_DAYS)
+
+
+def deleted_states(now: datetime) -> dict[str, Q]:
+    """The states of deleted rows, for ``ReadOnlyAdmin.states``: all of them, and the two they fall into."""
+    return {
+        "recoverable": Q(deleted_at__gte=now - window()),
+        "overdue": Q(deleted_at__lt=now - window()),
+        "deleted": Q(deleted_at__isnull=False),
+    }
+
+
+DELETED_WORDS = {
+    "recoverable": "deleted, recoverable",
+    "overdue": "deleted, past recovery",
+    "deleted": "deleted, either way",
+}
+
+
+def deleted_pill(*, is_recoverable: bool) -> SafeString:
+    """The state of a deleted row."""
+    if not is_recoverable:
+        return pill("Deleted", Tone.QUIET)
+    return format_html('{} <span class="note">recoverable</span>', pill("Deleted", Tone.WAITING))
+
+
+def deleted_notice(row: Any, *, noun: str, is_recoverable: bool) -> Notice:  # Any: a deleted row
+    """What the page of a deleted row says first."""
+    if is_recoverable:
+        until = row.deleted_at + window()
+        words = f"It can be restored until {until:%Y-%m-%d %H:%M} UTC."
+    else:
+        words = "It cannot be restored any more; it stays until the next purge."
+    return Notice(tone=Tone.QUIET, message=f"This {noun} is deleted: no client sees it. {words}")
+
+
+def chosen_table(rows: Rows) -> Table:
+    """The rows an act is about."""
+    return Table(
+        caption="What it is about",
+        headings=HEADINGS,
+        rows=tuple(
+            Row.of(
+                HEADINGS,
+                detail_url(type(row), row.pk),
+                breakable(str(row)),
+                breakable(str(row.project)),
+                moment(row.created_at),
+                moment(row.deleted_at, absent="not deleted"),
+            )
+            for row in rows
+        ),
+    )
+
+
+class Purging(Protocol):
+    """What a purge is about, as ``secrets_app.services.Purging`` tells it."""
+
+    def left(self) -> dict[str, int]:
+        """How many objects of each kind are due."""
+
+    def going_along(self) -> dict[str, int]:
+        """How many rows go with them."""
+
+
+class Purge(Protocol):
+    """The service that deletes for good."""
+
+    def __call__(
+        self,
+        purging: Any,  # Any: its own Purging, which this layer does not know
+        /,
+        *,
+        actor: audit.Actor,
+        done: Callable[[str, int], None],
+        is_enough: Callable[[], bool],
+    ) -> None:
+        """Delete all that is due, batch by batch, until ``is_enough``."""
+
+
+class RestoreRows(Act):
+    """Bring deleted rows back, each by itself."""
+
+    name = "restore"
+    label = "Restore"
+    scope = "many"
+
+    def __init__(self, *, noun: str, permission: str, restore: Callable[..., object]) -> None:
+        self._noun = noun
+        self.permission = permission  # type: ignore[misc]  # an act of its own per noun
+        self._restore = restore
+
+    def applies_to(self, row: Any, *, now: datetime) -> bool:  # Any: a row of the noun
+        """Deleted, and the window lasts."""
+        expires_at = getattr(row, "expires_at", None)
+        return (
+            row.deleted_at is not None
+            and row.deleted_at >= now - window()
+            and (expires_at is None or expires_at > now)
+        )
+
+    def title(self, rows: Rows) -> str:
+        """What the page asks."""
+        return (
+            f"Restore the {self._noun} {rows[0]}" if len(rows) == 1 else f"Restore {_many(rows, self._noun)}"
+        )
+
+    def lead(self, rows: Rows) -> str:  # noqa: ARG002  # the same for all
+        """What comes back."""
+        return "Clients see again at once what is restored, with all that went with it. Quotas do not matter."
+
+    def table(self, rows: Rows) -> Table:
+        """Which."""
+        return chosen_table(rows)
+
+    def perform(
+        self, rows: Rows, *, actor: audit.Actor, wanted: dict[str, Any]
+    ) -> Outcome:  # Any: form values
+        """Each in a transaction of its own."""
+        done, refused = one_by_one(
+            rows, lambda row: self._restore(row.pk, actor=actor, reason=wanted["reason"])
+        )
+        words = f"The {self._noun} {rows[0]} is" if len(rows) == 1 else f"{done} {self._noun}s are"
+        return Outcome(done=f"{words} back." if done else "", refused=refused)
+
+
+class _Purging(Act):
+    """What both ways to purge have in common."""
+
+    label = "Purge"
+    tone = Tone.BAD
+    is_destructive = True
+    _noun: str
+    _purge: Purge
+
+    def __init__(self, *, noun: str, permission: str, purge: Purge) -> None:
+        self._noun = noun
+        self.permission = permission  # type: ignore[misc]  # an act of its own per noun
+        self._purge = purge
+
+    def _purging(self, rows: Rows, reason: str) -> Any:  # Any: the service's Purging
+        raise NotImplementedError
+
+    def lead(self, rows: Rows) -> str:  # noqa: ARG002  # the same for all
+        """What that means."""
+        return (
+            "What is purged is deleted for good, payloads included: nobody can bring it back, short of a"
+            " backup of the database."
+        )
+
+    def facts(self, rows: Rows) -> tuple[Fact, ...]:
+        """How many rows of which kind go."""
+        purging: Purging = self._purging(rows, "")
+        own = (Fact(label=noun.capitalize(), value=text(count)) for noun, count in purging.left().items())
+        along = (
+            Fact(label=_capital(noun), value=text(count), note="Goes along.")
+            for noun, count in purging.going_along().items()
+            if count
+        )
+        return (*own, *along)
+
+    def perform(
+        self, rows: Rows, *, actor: audit.Actor, wanted: dict[str, Any]
+    ) -> Outcome:  # Any: form values
+        """In small transactions, until all is gone or the time is over."""
+        purging = self._purging(rows, wanted["reason"])
+        gone: dict[str, int] = {}
+        ends_at = time.monotonic() + PURGE_BUDGET_S
+        self._purge(
+            purging,
+            actor=actor,
+            done=lambda noun, count: gone.update({noun: gone.get(noun, 0) + count}),
+            is_enough=lambda: time.monotonic() >= ends_at,
+        )
+        left = sum(purging.left().values())
+        words = ", ".join(f"{count} {noun}" for noun, count in gone.items()) or "nothing"
+        refused = (f"{left} are left. Purge once more, or run manage.py purge_deleted.",) if left else ()
+        return Outcome(done=f"Purged for good: {words}.", refused=refused)
+
+
+class PurgeRows(_Purging):
+    """Delete rows for good that were deleted, without waiting for the end of their window."""
+
+    name = "purge"
+    scope = "many"
+
+    def __init__(
+        self,
+        *,
+        noun: str,
+        permission: str,
+        purge: Purge,
+        chosen: Callable[[Collection[str], str], Any],  # Any: the service's Purging
+    ) -> None:
+        super().__init__(noun=noun, permission=permission, purge=purge)
+        self._chosen = chosen
+
+    def applies_to(self, row: Any, *, now: datetime) -> bool:  # noqa: ARG002  # Any: a row of the noun
+        """What is not deleted must be deleted first."""
+        return row.deleted_at is not None
+
+    def title(self, rows: Rows) -> str:
+        """What the page asks."""
+        return f"Purge the {self._noun} {rows[0]}" if len(rows) == 1 else f"Purge {_many(rows, self._noun)}"
+
+    def table(self, rows: Rows) -> Table:
+        """Which."""
+        return chosen_table(rows)
+
+    def _purging(self, rows: Rows, reason: str) -> Any:  # Any: the service's Purging
+        return self._chosen([row.pk for row in rows], f"chosen in the console: {reason}")
+
+
+class PurgeOverdue(_Purging):
+    """Delete everything for good whose recovery window is over."""
+
+    name = "purge-overdue"
+    label = "Purge all past recovery"
+    scope = "list"
+
+    def __init__(
+        self,
+        *,
+        noun: str,
+        permission: str,
+        purge: Purge,
+        due: Callable[[datetime, str], Any],  # Any: the service's Purging
+    ) -> None:
+        super().__init__(noun=noun, permission=permission, purge=purge)
+        self._due = due
+
+    def title(self, rows: Rows) -> str:  # noqa: ARG002  # there are none
+        """What the page asks."""
+        return f"Purge all {self._noun}s deleted more than {settings.RECOVERY_DAYS} days ago"
+
+    def phrase(self, rows: Rows) -> str:  # noqa: ARG002  # there are none
+        """What must be typed."""
+        return f"purge all {self._noun}s past recovery"
+
+    def is_idle(self, rows: Rows) -> bool:
+        """Nothing is due."""
+        return not any(self._purging(rows, "").left().values())
+
+    def _purging(self, rows: Rows, reason: str) -> Any:  # noqa: ARG002  # Any: the service's Purging
+        moment_of_limit = timezone.now() - window()
+        because = f"deleted before {moment_of_limit:%Y-%m-%dT%H:%M:%SZ}; in the console: {reason}"
+        return self._due(moment_of_limit, because)
+
+
+def _many(rows: Rows, noun: str) -> str:
+    return f"{len(rows)} {noun}s"
+
+
+def _capital(noun: str) -> str:
+    return noun if noun[:1].isupper() else noun[:1].upper() + noun[1:]

@@ -1,0 +1,91 @@
+"""What each role may do in the console: Django groups, kept as this table says."""
+
+from collections.abc import Iterable
+
+from django.apps import AppConfig
+from django.contrib.auth.management import create_permissions
+from django.contrib.auth.models import Group, Permission
+from django.db import connections, router
+
+VIEWER, OPERATOR, CRYPTO_OFFICER, AUDITOR = "viewer", "operator", "crypto officer", "auditor"
+
+_LOOK = frozenset(
+    {
+        "identity.view_apikey",
+        "keyring.view_mkek",
+        "keyring.view_projectkek",
+        "orders_app.view_order",
+        "projects.view_project",
+        "projects.view_projectquota",
+        "secrets_app.view_acl",
+        "secrets_app.view_container",
+        "secrets_app.view_containerconsumer",
+        "secrets_app.view_containersecret",
+        "secrets_app.view_secret",
+        "secrets_app.view_secretconsumer",
+        "secrets_app.view_transportkey",
+    }
+)
+_EXPORT = frozenset(
+    {
+        "identity.export_apikey",
+        "orders_app.export_order",
+        "secrets_app.export_container",
+        "secrets_app.export_secret",
+    }
+)
+# What can be undone, or harms one client at most.
+_OPERATE = frozenset(
+    {
+        "identity.add_apikey",
+        "identity.revoke_apikey",
+        "orders_app.restore_order",
+        "projects.set_quota_of_project",
+        "projects.suspend_project",
+        "secrets_app.delete_secret",
+        "secrets_app.restore_container",
+        "secrets_app.restore_secret",
+    }
+)
+# What destroys sealed payloads for good.
+_PURGE = frozenset(
+    {
+        "orders_app.purge_order",
+        "secrets_app.purge_container",
+        "secrets_app.purge_secret",
+    }
+)
+ROLES: dict[str, frozenset[str]] = {
+    VIEWER: _LOOK,
+    OPERATOR: _LOOK | _EXPORT | _OPERATE,
+    CRYPTO_OFFICER: _LOOK | _PURGE,
+    AUDITOR: _LOOK | _EXPORT | {"auth.view_user"},
+}
+
+
+def keep_groups(*, app_config: AppConfig, using: str, **_: object) -> None:
+    """Make the four groups, and give each exactly the permissions of this app that the table names.
+
+    Called after the migration of each app, with what Django sends along.  Groups of
+    other names are the deployment's own and stay as they are.
+    """
+    is_named = any(name.startswith(f"{app_config.label}.") for names in ROLES.values() for name in names)
+    if not is_named or not router.allow_migrate_model(using, Group) or not _has_tables(using):
+        return
+    create_permissions(app_config, verbosity=0, using=using)
+    of_app = Permission.objects.using(using).filter(content_type__app_label=app_config.label)
+    by_name = {f"{app_config.label}.{permission.codename}": permission for permission in of_app}
+    for role, names in ROLES.items():
+        group, _made = Group.objects.using(using).get_or_create(name=role)
+        wanted = [by_name[name] for name in sorted(names & by_name.keys())]
+        _make_exact(group, wanted, by_name.values())
+
+
+def _has_tables(using: str) -> bool:
+    """Whether auth is migrated: other apps may be, alone and before it."""
+    return Group._meta.db_table in connections[using].introspection.table_names()  # noqa: SLF001  # Django's
+
+
+def _make_exact(group: Group, wanted: list[Permission], known: Iterable[Permission]) -> None:
+    group.permissions.add(*wanted)
+    group.permissions.remove(*(set(known) - set(wanted)))

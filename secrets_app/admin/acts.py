@@ -1,0 +1,131 @@
+"""What operators do with secrets and containers in the console."""
+
+from collections.abc import Collection
+from datetime import datetime
+from typing import Any
+
+from django.conf import settings
+
+from keepsite import audit
+from keepsite.acts import Act, Outcome, one_by_one
+from keepsite.acts.act import Rows
+from keepsite.acts.recovery import PurgeOverdue, PurgeRows, RestoreRows, chosen_table
+from keepsite.readonly import Fact, Table, Tone, text
+from secrets_app import services
+from secrets_app.models import ContainerSecret, SecretConsumer
+
+
+class DeleteSecrets(Act):
+    """Delete secrets as their clients would; the recovery window begins."""
+
+    name = "withdraw"
+    label = "Delete"
+    permission = "secrets_app.delete_secret"
+    scope = "many"
+    tone = Tone.BAD
+    is_destructive = True
+
+    def applies_to(self, row: Any, *, now: datetime) -> bool:  # noqa: ARG002  # Any: a secret; also what has expired
+        """A secret is deleted once."""
+        return row.deleted_at is None
+
+    def title(self, rows: Rows) -> str:
+        """What the page asks."""
+        return f"Delete the secret {rows[0]}" if len(rows) == 1 else f"Delete {len(rows)} secrets"
+
+    def lead(self, rows: Rows) -> str:  # noqa: ARG002  # the same for all
+        """What that means."""
+        return (
+            "No client can read it from then on. It can be restored here for"
+            f" {settings.RECOVERY_DAYS} days, then it is purged."
+        )
+
+    def facts(self, rows: Rows) -> tuple[Fact, ...]:
+        """Who uses them."""
+        ids = [row.pk for row in rows]
+        used = SecretConsumer.objects.filter(secret__in=ids, deleted_at=None)
+        places = ContainerSecret.objects.filter(secret__in=ids, container__deleted_at=None)
+        return (
+            Fact(
+                label="Consumers",
+                value=text(used.count()),
+                note="Services that said they use them. They are not asked, and lose access too.",
+            ),
+            Fact(
+                label="Containers",
+                value=text(places.values("container").distinct().count()),
+                note="Containers that lack something from then on.",
+            ),
+        )
+
+    def table(self, rows: Rows) -> Table:
+        """Which."""
+        return chosen_table(rows)
+
+    def perform(
+        self, rows: Rows, *, actor: audit.Actor, wanted: dict[str, Any]
+    ) -> Outcome:  # Any: form values
+        """Each in a transaction of its own."""
+        done, refused = one_by_one(
+            rows, lambda row: services.withdraw_secret(row.pk, actor=actor, reason=wanted["reason"])
+        )
+        words = f"The secret {rows[0]} is" if len(rows) == 1 else f"{done} secrets are"
+        return Outcome(
+            done=f"{words} deleted, and can be restored for {settings.RECOVERY_DAYS} days." if done else "",
+            refused=refused,
+        )
+
+
+def _chosen_secrets(ids: Collection[str], reason: str) -> services.Purging:
+    return services.Purging(kinds=(services.chosen_secrets(ids),), reason=reason)
+
+
+def _chosen_containers(ids: Collection[str], reason: str) -> services.Purging:
+    return services.Purging(kinds=(services.chosen_containers(ids),), reason=reason)
+
+
+def _due_secrets(moment: datetime, reason: str) -> services.Purging:
+    return _due(("secrets", "secret consumers"), moment, reason)
+
+
+def _due_containers(moment: datetime, reason: str) -> services.Purging:
+    return _due(("containers", "container consumers"), moment, reason)
+
+
+def _due(nouns: tuple[str, ...], moment: datetime, reason: str) -> services.Purging:
+    kinds = tuple(kind for kind in services.deleted_rows(moment) if kind.noun in nouns)
+    return services.Purging(kinds=kinds, reason=reason)
+
+
+SECRET_ACTS: tuple[Act, ...] = (
+    RestoreRows(noun="secret", permission="secrets_app.restore_secret", restore=services.restore_secret),
+    DeleteSecrets(),
+    PurgeRows(
+        noun="secret",
+        permission="secrets_app.purge_secret",
+        purge=services.purge,
+        chosen=_chosen_secrets,
+    ),
+    PurgeOverdue(
+        noun="secret", permission="secrets_app.purge_secret", purge=services.purge, due=_due_secrets
+    ),
+)
+CONTAINER_ACTS: tuple[Act, ...] = (
+    RestoreRows(
+        noun="container",
+        permission="secrets_app.restore_container",
+        restore=services.restore_container,
+    ),
+    PurgeRows(
+        noun="container",
+        permission="secrets_app.purge_container",
+        purge=services.purge,
+        chosen=_chosen_containers,
+    ),
+    PurgeOverdue(
+        noun="container",
+        permission="secrets_app.purge_container",
+        purge=services.purge,
+        due=_due_containers,
+    ),
+)

@@ -1,0 +1,214 @@
+"""Deleting, restoring and purging in the console, one and many."""
+
+from datetime import timedelta
+from functools import partial
+
+import pytest
+from django.utils import timezone
+
+from keepsite.readonly import detail_url, list_url
+from orders_app.models import Order
+from secrets_app import services
+from secrets_app.admin.acts import SECRET_ACTS
+from secrets_app.models import Container, Payload, Secret, SecretConsumer
+from tests.console.pages import act_url
+from tests.support.callers import Caller
+
+
+@pytest.fixture
+def caller(mkek):
+    return Caller.make(project="p1")
+
+
+@pytest.fixture
+def secrets(caller):
+    """Three secrets with payload, by name."""
+    for name in ("a", "b", "c"):
+        caller.store("payload", name=name)
+    return {secret.name: secret for secret in Secret.objects.all()}
+
+
+def path(secret):
+    return f"/v1/secrets/{secret.pk}"
+
+
+def delete(*secrets, days_ago=0):
+    at = timezone.now() - timedelta(days=days_ago)
+    Secret.objects.filter(pk__in=[secret.pk for secret in secrets]).update(deleted_at=at)
+
+
+class TestDelete:
+    def test_clients_lose_it_until_it_is_restored(self, console, caller, secrets, audited):
+        secret = secrets["a"]
+
+        console.post(act_url(Secret, "withdraw", secret.pk), {"reason": "asked to", "typed": "a"})
+        gone = caller.get(path(secret)).status_code
+        console.post(act_url(Secret, "restore", secret.pk), {"reason": "by mistake"})
+
+        assert (gone, caller.get(path(secret)).status_code) == (404, 200)
+        (deleted,), (restored,) = audited("secret.deleted"), audited("secret.restored")
+        assert (deleted["reason"], deleted["before"]) == ("asked to", {"deleted_at": None})
+        assert (restored["reason"], restored["after"]) == ("by mistake", {"deleted_at": None})
+        assert deleted["user_id"] == restored["user_id"] == "olga"
+
+    def test_says_who_uses_it_and_takes_them_along(self, console, caller, secrets):
+        secret = secrets["a"]
+        consumer = {"service": "s", "resource_type": "t", "resource_id": "r"}
+        assert caller.post(f"{path(secret)}/consumers", consumer).status_code == 200
+
+        page = console.get(act_url(Secret, "withdraw", secret.pk)).context["page"]
+        console.post(act_url(Secret, "withdraw", secret.pk), {"reason": "r", "typed": "a"})
+
+        assert {fact.label: fact.value for fact in page.facts} == {"Consumers": "1", "Containers": "0"}
+        assert not SecretConsumer.objects.filter(deleted_at=None).exists()
+
+    def test_several_at_once_leave_out_what_is_deleted(self, console, secrets):
+        delete(secrets["c"])
+        ids = [secret.pk for secret in secrets.values()]
+
+        page = console.get(act_url(Secret, "withdraw"), {"id": ids}).context["page"]
+        console.post(act_url(Secret, "withdraw"), {"id": page.ids, "reason": "r", "typed": "delete 2"})
+
+        assert "left out" in page.notice.message
+        assert not Secret.objects.filter(deleted_at=None).exists()
+
+    def test_nothing_ticked_is_told(self, console, secrets):
+        answer = console.get(act_url(Secret, "withdraw"), follow=True)
+
+        assert "Tick at least one row" in answer.content.decode()
+
+
+class TestRestore:
+    def test_several_at_once(self, console, caller, secrets):
+        delete(secrets["a"], secrets["b"], days_ago=1)
+        ids = [secrets[name].pk for name in ("a", "b")]
+
+        answer = console.post(act_url(Secret, "restore"), {"id": ids, "reason": "r"}, follow=True)
+
+        assert "2 secrets are back" in answer.content.decode()
+        assert caller.get("/v1/secrets").json()["total"] == 3
+
+    def test_after_the_window_it_is_not_offered(self, console, secrets, settings):
+        delete(secrets["a"], days_ago=settings.RECOVERY_DAYS + 1)
+
+        page = console.get(detail_url(Secret, secrets["a"].pk))
+
+        assert "Restore" not in {act.label for act in page.context["acts"]}
+        assert "cannot be restored any more" in page.content.decode()
+        assert console.get(act_url(Secret, "restore", secrets["a"].pk)).context["page"].form is None
+
+    @pytest.mark.parametrize(("days", "state"), [(1, "recoverable"), (31, "overdue")])
+    def test_lists_tell_what_can_be_restored(self, console, secrets, days, state):
+        delete(secrets["a"], days_ago=days)
+
+        for choice, count in ((state, 1), ("deleted", 1)):
+            assert len(console.get(list_url(Secret, state=choice)).context["page"].table.rows) == count
+
+    def test_a_container_comes_back(self, console, caller, secrets):
+        ref = caller.post("/v1/containers", {"type": "generic", "name": "box", "secret_refs": []})
+        container = Container.objects.get()
+        assert ref.status_code == 201
+        caller.delete(f"/v1/containers/{container.pk}")
+
+        console.post(act_url(Container, "restore", container.pk), {"reason": "r"})
+
+        assert caller.get(f"/v1/containers/{container.pk}").status_code == 200
+
+
+class TestRestoreOrder:
+    @pytest.fixture
+    def order(self, caller):
+        caller.post(
+            "/v1/orders", {"type": "key", "meta": {"name": "k", "algorithm": "aes", "bit_length": 256}}
+        )
+        return Order.objects.get()
+
+    def test_one_that_had_ended_comes_back(self, console, caller, order, audited):
+        Order.objects.update(status="ERROR", deleted_at=timezone.now())
+
+        console.post(act_url(Order, "restore", order.pk), {"reason": "wanted"})
+
+        assert caller.get(f"/v1/orders/{order.pk}").status_code == 200
+        assert audited("order.restored")[0]["reason"] == "wanted"
+
+    def test_one_that_waited_does_not(self, console, caller, order):
+        caller.delete(f"/v1/orders/{order.pk}")
+
+        page = console.get(act_url(Order, "restore", order.pk)).context["page"]
+
+        assert page.form is None
+        assert not console.get(list_url(Order, state="recoverable")).context["page"].table.rows
+
+
+class TestPurge:
+    def test_shows_what_goes_and_takes_it(self, console, secrets, audited):
+        delete(secrets["a"])
+        url = act_url(Secret, "purge", secrets["a"].pk)
+
+        page = console.get(url).context["page"]
+        answer = console.post(url, {"reason": "court order", "typed": "a"})
+
+        assert {fact.label: fact.value for fact in page.facts} == {"Secrets": "1", "Payloads": "1"}
+        assert answer.url == list_url(Secret)
+        assert set(Secret.objects.values_list("name", flat=True)) == {"b", "c"}
+        assert Payload.objects.count() == 2
+        (record,) = audited("purged")
+        assert record["subject"] == f"secret:{secrets['a'].pk}"
+        assert "court order" in record["reason"]
+        assert record["user_id"] == "olga"
+
+    def test_live_ones_are_out_of_reach(self, console, secrets):
+        url = act_url(Secret, "purge", secrets["a"].pk)
+
+        console.post(url, {"reason": "r", "typed": "a"})
+
+        assert Secret.objects.count() == 3
+
+    def test_several_at_once(self, console, secrets):
+        delete(secrets["a"], secrets["b"])
+        ids = [secrets[name].pk for name in ("a", "b")]
+
+        console.post(act_url(Secret, "purge"), {"id": ids, "reason": "r", "typed": "purge 2"})
+
+        assert Secret.objects.get().name == "c"
+
+    def test_everything_past_its_window(self, console, secrets, settings):
+        delete(secrets["a"], days_ago=settings.RECOVERY_DAYS + 1)
+        delete(secrets["b"], days_ago=settings.RECOVERY_DAYS - 1)
+        url = act_url(Secret, "purge-overdue")
+
+        assert console.get(url).context["page"].facts[0].value == "1"
+        console.post(url, {"reason": "r", "typed": "purge all secrets past recovery"})
+
+        assert set(Secret.objects.values_list("name", flat=True)) == {"b", "c"}
+        assert console.get(url).context["page"].form is None
+
+    @pytest.mark.parametrize("wrong", [{"typed": "b"}, {"typed": ""}, {"reason": ""}], ids=str)
+    def test_asks_for_reason_and_name(self, console, secrets, wrong):
+        delete(secrets["a"])
+
+        console.post(act_url(Secret, "purge", secrets["a"].pk), {"reason": "r", "typed": "a", **wrong})
+
+        assert Secret.objects.count() == 3
+
+    def test_a_name_that_cannot_be_typed_gives_way_to_the_id(self, console, secrets):
+        Secret.objects.filter(pk=secrets["a"].pk).update(name="\N{SNOWMAN}" * 3, deleted_at=timezone.now())
+        url = act_url(Secret, "purge", secrets["a"].pk)
+
+        assert secrets["a"].pk in console.get(url).context["page"].form.fields["typed"].label
+        assert console.post(url, {"reason": "r", "typed": secrets["a"].pk}).status_code == 302
+
+    def test_what_is_left_after_its_time_is_told(self, console, secrets, settings, monkeypatch):
+        delete(*secrets.values(), days_ago=settings.RECOVERY_DAYS + 1)
+        (act,) = (act for act in SECRET_ACTS if act.name == "purge-overdue")
+        monkeypatch.setattr(act, "_purge", partial(services.purge, batch_rows=1))
+        monkeypatch.setattr("keepsite.acts.recovery.PURGE_BUDGET_S", -1)
+
+        answer = console.post(
+            act_url(Secret, act.name),
+            {"reason": "r", "typed": "purge all secrets past recovery"},
+            follow=True,
+        )
+
+        assert "2 are left" in answer.content.decode()
+        assert Secret.objects.count() == 2
