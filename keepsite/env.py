@@ -74,9 +74,11 @@ SCHEMA: dict[str, tuple[type, Any]] = {
     "KEEPSITE_BROKER_URL": (str, "filesystem:///var/lib/keepsite/broker"),
     "KEEPSITE_CACHE_URL": (str, "locmemcache://"),
     # orders
-    "KEEPSITE_ORDER_LEASE_S": (int, 60),  # a worker's claim on an order
+    "KEEPSITE_ORDER_LEASE_S": (int, 60),  # a worker's claim on an order for a key pair
+    "KEEPSITE_ORDER_KEY_LEASE_S": (int, 15),  # and for a symmetric key, which takes milliseconds
     "KEEPSITE_ORDER_HANDOUT_S": (int, 15),  # after this long an unclaimed order is handed out again
     "KEEPSITE_ORDER_MAX_ATTEMPTS": (int, 20),
+    "KEEPSITE_ORDER_WAIT_S": (float, 0.5),  # a GET of a fresh order waits for its end at most this long
     "KEEPSITE_RELAY_POLL_S": (float, 2.0),
     # deleted objects
     "KEEPSITE_RECOVERY_DAYS": (int, 30),  # days in which an operator can bring one back; then it is purged

@@ -171,7 +171,10 @@ HSM_CACHE_MAX_KEYS = env("KEEPSITE_HSM_CACHE_MAX_KEYS")
 # Orders and Celery
 ORDER_LEASE_S = env("KEEPSITE_ORDER_LEASE_S")
 ORDER_HANDOUT_S = env("KEEPSITE_ORDER_HANDOUT_S")
+ORDER_KEY_LEASE_S = env("KEEPSITE_ORDER_KEY_LEASE_S")
 ORDER_MAX_ATTEMPTS = env("KEEPSITE_ORDER_MAX_ATTEMPTS")
+ORDER_WAIT_S = env("KEEPSITE_ORDER_WAIT_S")
+ORDER_WAITERS = max(1, env("KEEPSITE_THREADS") // 4)  # threads of a process that may wait for an order
 RELAY_POLL_S = env("KEEPSITE_RELAY_POLL_S")
 RELAY_PIPE = STATE_DIR / "order-relay.pipe"
 CELERY_BROKER_URL, CELERY_BROKER_TRANSPORT_OPTIONS = broker("KEEPSITE_BROKER_URL")
@@ -191,6 +194,13 @@ CELERY_TASK_QUEUES = [
         queue_arguments={"x-queue-type": "quorum"},
     ),
 ]
+# What nobody can work on; no worker reads it, the relay brings it to the database (docs/operators/rabbitmq.md).
+DEAD_LETTER_QUEUE = Queue(
+    "keepsite.dead",
+    Exchange("keepsite.dead", "topic"),
+    routing_key="keepsite.dead",
+    queue_arguments={"x-queue-type": "quorum"},
+)
 CELERY_TASK_IGNORE_RESULT = True  # the order row is the result
 CELERY_TASK_ACKS_LATE = True
 CELERY_TASK_REJECT_ON_WORKER_LOST = True
@@ -198,6 +208,8 @@ CELERY_TASK_ACKS_ON_FAILURE = True
 CELERY_TASK_ACKS_ON_TIMEOUT = True
 CELERY_TASK_SOFT_TIME_LIMIT = 45  # s, below the lease of an order
 CELERY_TASK_TIME_LIMIT = 55  # s
+CELERY_WORKER_CONSUMER = "orders_app.consumer:MessageGate"
+CELERY_WORKER_DETECT_QUORUM_QUEUES = True  # they refuse a prefetch limit for a whole channel
 CELERY_WORKER_PREFETCH_MULTIPLIER = 1
 CELERY_WORKER_ENABLE_REMOTE_CONTROL = False  # its exclusive queues stay locked after a failover
 CELERY_WORKER_CANCEL_LONG_RUNNING_TASKS_ON_CONNECTION_LOSS = True

@@ -1,6 +1,7 @@
 """The relay: brings waiting orders from the database to the broker."""
 
 import threading
+import time
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 
@@ -16,6 +17,7 @@ from keepsite import writes
 from keepsite.env import broker_folders
 from keepsite.errors import Unavailable
 from keepsite.ids import new_id
+from orders_app import dead_letters
 from orders_app.limits import OrderLimits
 from orders_app.models import Order
 from orders_app.tasks import FULFIL
@@ -26,6 +28,7 @@ log = structlog.get_logger(__name__)
 BATCH = 100
 CONFIRM_TIMEOUT_S = 5
 LONGEST_PAUSE_S = 10.0
+TEND_S = 5.0  # dead letters are looked for this often
 
 
 class Relay:
@@ -40,6 +43,7 @@ class Relay:
         self.app = app
         self.limits = limits
         self.name = new_id()
+        self._tended_at = 0.0
 
     def run(self, stop: threading.Event) -> None:
         """Work until ``stop`` is set; database and broker may come and go."""
@@ -51,6 +55,7 @@ class Relay:
             while not stop.is_set():
                 try:
                     handed_out = self.hand_out(timezone.now())
+                    self._tend_dead_letters()
                     failures = 0
                 except (BrokerError, OSError, DatabaseError, Unavailable) as error:
                     failures += 1
@@ -87,6 +92,14 @@ class Relay:
             if len(sent) < len(mine):
                 self._give_back([order_id for order_id in mine if order_id not in sent])
         return len(sent)
+
+    def _tend_dead_letters(self) -> None:
+        """Now and then: keep what is in the broker, put back what operators want replayed."""
+        if time.monotonic() < self._tended_at + TEND_S:
+            return
+        dead_letters.publish_replays(self.app)
+        dead_letters.collect(self.app)
+        self._tended_at = time.monotonic()
 
     def _take(self, now: datetime) -> Sequence[str]:
         """Ids of due orders that no other relay takes at the same time."""

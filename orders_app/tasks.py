@@ -24,14 +24,14 @@ class OrderTask(Task):  # type: ignore[type-arg]  # generic for type checkers on
             services.fulfil(held)
         except services.ClaimLost:
             log.info("order.claim_lost", order_id=held.order.id)
-        except Unavailable:
-            services.release(held)
+        except Unavailable as error:
+            services.release(held, fault=error.public)
         except KeepsiteError as error:
             log.exception("order.failed", order_id=held.order.id, error=type(error).__name__)
             services.fail(held, reason=error.public)
         except Exception as error:
             if writes.is_passing(error):  # a read met a database that was away for a moment
-                services.release(held)
+                services.release(held, fault="The database was away for a moment.")
                 return
             log.exception("order.failed_unexpectedly", order_id=held.order.id)
             services.fail(held, reason="Keepsite failed to make this key; its log has the details.")
