@@ -92,7 +92,7 @@ class Product:
         for name in names or COMMANDS:
             log = (self.folder / f"{name}.log").open("ab")
             self.processes[name] = subprocess.Popen(
-                [sys.executable, *COMMANDS[name]],
+                [sys.executable, *COMMANDS[name.partition("-")[0]]],  # "worker-2" is one more worker
                 cwd=CHECKOUT, env=self.environment, stdout=log, stderr=log, start_new_session=True,
             )  # fmt: skip
             log.close()
@@ -112,6 +112,14 @@ class Product:
         process = self.processes.pop(name)
         os.killpg(process.pid, signal.SIGKILL)
         process.wait()
+
+    def freeze(self, name):
+        """Let a process stand still, with all it forked."""
+        os.killpg(self.processes[name].pid, signal.SIGSTOP)
+
+    def thaw(self, name):
+        """Let it go on."""
+        os.killpg(self.processes[name].pid, signal.SIGCONT)
 
     def stop(self):
         """End everything politely, then by force."""
