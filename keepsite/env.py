@@ -59,6 +59,14 @@ SCHEMA: dict[str, tuple[type, Any]] = {
     "KEEPSITE_KEYSTONE_CA_FILE": (str, ""),  # empty: the system's
     "KEEPSITE_KEYSTONE_MEMCACHED": (list, []),  # host:port of each; none: every process caches by itself
     "KEEPSITE_KEYSTONE_CACHE_S": (int, 120),  # a revoked token is accepted at most this long
+    # deleted projects, as Keystone announces them: `manage.py keystone_listener`
+    "KEEPSITE_KEYSTONE_EVENTS_URL": (
+        str,
+        "",
+    ),  # amqp://user:password@host:5672/vhost of Keystone's notifications
+    "KEEPSITE_KEYSTONE_EVENTS_EXCHANGE": (str, "keystone"),  # its control_exchange
+    "KEEPSITE_KEYSTONE_EVENTS_TOPIC": (str, "notifications"),
+    "KEEPSITE_KEYSTONE_EVENTS_MAX_PER_HOUR": (int, 20),  # projects; more raise an alarm
     "KEEPSITE_SERVICE_TOKEN_ROLES": (list, ["service"]),  # any of these makes a service token
     "KEEPSITE_ROLE_SET": (str, "secure"),  # secure (reader, member, admin), legacy (creator, ...), both
     "KEEPSITE_POLICY_FILE": (str, ""),  # oslo.policy overrides
@@ -82,6 +90,10 @@ SCHEMA: dict[str, tuple[type, Any]] = {
     "KEEPSITE_RELAY_POLL_S": (float, 2.0),
     # deleted objects
     "KEEPSITE_RECOVERY_DAYS": (int, 30),  # days in which an operator can bring one back; then it is purged
+    "KEEPSITE_PURGE_EVERY_H": (
+        float,
+        24.0,
+    ),  # workers purge what is due this often; 0: only `purge_deleted` does
 }
 REQUIRED = ("KEEPSITE_SECRET_KEY", "KEEPSITE_DATABASE_URL")
 

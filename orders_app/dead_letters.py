@@ -80,13 +80,14 @@ def collect(app: Celery) -> int:
     return count
 
 
-def keep(message: Message) -> DeadLetter:
-    """The row of a message from the dead letters, made now unless it is there."""
+def keep(message: Message, *, queue: str = "", reason: str = "") -> DeadLetter:
+    """The row of a message, made now unless it is there; by default of one from the dead letters."""
     headers = _as_json(message.headers)
     body = message.body if isinstance(message.body, bytes) else str(message.body).encode()
     letter = DeadLetter(
         id=_id_of(message, body),
-        reason=_reason_of(headers)[:255],
+        queue=queue or settings.CELERY_TASK_DEFAULT_QUEUE,
+        reason=(reason or _reason_of(headers))[:255],
         task=str(headers.get("task", ""))[:255],
         order_id=_order_id_of(message),
         headers=headers,
@@ -113,7 +114,7 @@ def replay(letter_id: str, *, actor: audit.Actor, reason: str) -> DeadLetter:
     Raises:
         NotAllowed: ``actor`` is no operator.
         NotFound: there is no such dead letter.
-        Conflict: it has been settled, or was too large to be kept whole.
+        Conflict: it has been settled, was too large to be kept whole, or was no message to a worker.
     """
     letter = _settle(letter_id, DeadLetter.State.REPLAY, actor=actor)
     audit.record("dead_letter.replayed", actor=actor, subject=letter, reason=reason)
@@ -174,6 +175,8 @@ def _settle(letter_id: str, state: DeadLetter.State, *, actor: audit.Actor) -> D
     letter = DeadLetter.objects.filter(id=letter_id).first()
     if letter is None:
         raise NotFound(f"There is no dead letter {letter_id}.")
+    if state is DeadLetter.State.REPLAY and letter.queue != settings.CELERY_TASK_DEFAULT_QUEUE:
+        raise Conflict("Only messages to workers can be replayed: Keystone's exchange is Keystone's.")
     if state is DeadLetter.State.REPLAY and not letter.is_whole:
         raise Conflict(
             f"Of this message of {letter.size_bytes} bytes only the beginning was kept: it cannot be replayed."

@@ -86,6 +86,7 @@ class DeadLetter(models.Model):
 
     id = ExactCharField(primary_key=True, max_length=36, editable=False)
     state = models.CharField(max_length=9, choices=State.choices, default=State.KEPT)
+    queue = models.CharField(max_length=255, default="keepsite.orders")
     reason = models.CharField(max_length=255, help_text="why no worker took it")
     task = models.CharField(max_length=255, blank=True, default="")
     order_id = ExactCharField(max_length=36, blank=True, default="")
@@ -107,3 +108,15 @@ class DeadLetter(models.Model):
     def is_whole(self) -> bool:
         """Whether all of the message was kept, so that it can be replayed."""
         return len(self.body) == self.size_bytes
+
+
+class RetirementAlarm(models.Model):
+    """Keystone announced more deletions than is usual; nothing more is retired until it is cleared."""
+
+    id = ExactCharField(primary_key=True, max_length=36, editable=False)
+    detail = models.CharField(max_length=255)
+    raised_at = models.DateTimeField(default=timezone.now, editable=False)
+    cleared_at = models.DateTimeField(null=True, editable=False)
+
+    def __str__(self) -> str:
+        return str(self.detail)

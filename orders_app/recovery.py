@@ -2,11 +2,13 @@
 
 from datetime import datetime, timedelta
 
-from django.db.models import Q
+from django.db.models import Exists, OuterRef, Q
 from django.utils import timezone
 
 from keepsite.errors import InvalidInput
+from keepsite.keyring.models import ProjectKEK
 from orders_app.models import Order, OrderPassphrase
+from secrets_app.models import Payload
 from secrets_app.services import Purgeable, Purging, deleted_rows
 from secrets_app.services.purging import Hanging
 
@@ -43,7 +45,17 @@ def what_to_purge(
         due=Order.objects.filter(orders),
         hanging=(Hanging(model=OrderPassphrase, path="order"),),
     )
-    return Purging(kinds=(kind, *deleted_rows(moment, with_expired=with_expired)), reason=reason)
+    kinds = (kind, *deleted_rows(moment, with_expired=with_expired), _keys_of_retired_projects(moment))
+    return Purging(kinds=kinds, reason=reason)
+
+
+def _keys_of_retired_projects(moment: datetime) -> Purgeable:
+    """pKEKs under which nothing is sealed any more: copies of what was, in backups, open no more."""
+    in_use = (Exists(sealed.objects.filter(pkek=OuterRef("pk"))) for sealed in (Payload, OrderPassphrase))
+    unused = ProjectKEK.objects.filter(project__retired_at__lt=moment)
+    for use in in_use:
+        unused = unused.filter(~use)
+    return Purgeable(noun="project keys", due=unused)
 
 
 def _days_before(now: datetime, days: int) -> datetime:

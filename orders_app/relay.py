@@ -17,10 +17,11 @@ from keepsite import writes
 from keepsite.env import broker_folders
 from keepsite.errors import Unavailable
 from keepsite.ids import new_id
+from keepsite.schedule.services import due_jobs
 from orders_app import dead_letters
 from orders_app.limits import OrderLimits
 from orders_app.models import Order
-from orders_app.tasks import FULFIL
+from orders_app.tasks import FULFIL, RUN_JOB
 from orders_app.wakeup import Nudges
 
 log = structlog.get_logger(__name__)
@@ -28,7 +29,7 @@ log = structlog.get_logger(__name__)
 BATCH = 100
 CONFIRM_TIMEOUT_S = 5
 LONGEST_PAUSE_S = 10.0
-TEND_S = 5.0  # dead letters are looked for this often
+TEND_S = 5.0  # scheduled jobs and dead letters are looked for this often
 
 
 class Relay:
@@ -55,7 +56,7 @@ class Relay:
             while not stop.is_set():
                 try:
                     handed_out = self.hand_out(timezone.now())
-                    self._tend_dead_letters()
+                    self._tend()
                     failures = 0
                 except (BrokerError, OSError, DatabaseError, Unavailable) as error:
                     failures += 1
@@ -93,10 +94,12 @@ class Relay:
                 self._give_back([order_id for order_id in mine if order_id not in sent])
         return len(sent)
 
-    def _tend_dead_letters(self) -> None:
-        """Now and then: keep what is in the broker, put back what operators want replayed."""
+    def _tend(self) -> None:
+        """Now and then: hand out scheduled jobs, keep dead letters, put back what is to be replayed."""
         if time.monotonic() < self._tended_at + TEND_S:
             return
+        for name in due_jobs():
+            self.app.send_task(RUN_JOB, args=(name,), retry=False, confirm_timeout=CONFIRM_TIMEOUT_S)
         dead_letters.publish_replays(self.app)
         dead_letters.collect(self.app)
         self._tended_at = time.monotonic()

@@ -1,4 +1,4 @@
-"""What workers run.  A message holds an order's id and nothing else; its name carries the version."""
+"""What workers run.  A message holds one id and nothing else; the task's name carries the version."""
 
 import structlog
 from celery import Task
@@ -6,11 +6,13 @@ from celery import Task
 from keepsite import writes
 from keepsite.celery import app
 from keepsite.errors import KeepsiteError, Unavailable
+from keepsite.schedule.services import run_job
 from orders_app import services
 
 log = structlog.get_logger(__name__)
 
 FULFIL = "orders.fulfil.v1"
+RUN_JOB = "schedule.run.v1"
 
 
 class OrderTask(Task):  # type: ignore[type-arg]  # generic for type checkers only
@@ -46,3 +48,11 @@ def fulfil(self: OrderTask, order_id: str) -> None:
         log.info("order.nothing_to_do", order_id=order_id)
         return
     self.settle(held)
+
+
+@app.task(name=RUN_JOB)
+def run_scheduled_job(name: str) -> None:
+    """Run a job of the schedule, unless it is not due any more or another worker is at it."""
+    structlog.contextvars.bind_contextvars(job=name)
+    if not run_job(name):
+        log.info("schedule.nothing_to_do", job=name)

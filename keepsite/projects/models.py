@@ -19,6 +19,8 @@ class Project(models.Model):
     # on whatever database node they are
     quota_claims = models.PositiveBigIntegerField(default=0, editable=False)
     preferred_store = ExactCharField(max_length=36, blank=True, default="", editable=False)
+    # the identity service deleted it: all it had is deleted since, and nothing new is taken
+    retired_at = models.DateTimeField(null=True, editable=False)
 
     def __str__(self) -> str:
         return str(self.external_id)

@@ -26,6 +26,7 @@ from secrets_app.services.metadata import (
 from secrets_app.services.payloads import read_payload, require_payload_wanted, store_payload
 from secrets_app.services.purging import BATCH_ROWS, Purgeable, Purging, purge
 from secrets_app.services.recovery import deleted_rows, restore_container, restore_secret
+from secrets_app.services.retirement import rows_of_project
 from secrets_app.services.secrets import Description, NewPayload, create_secret, delete_secret
 
 __all__ = [
@@ -66,6 +67,7 @@ __all__ = [
     "require_payload_wanted",
     "restore_container",
     "restore_secret",
+    "rows_of_project",
     "store_payload",
     "target_of",
 ]

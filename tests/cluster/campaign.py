@@ -4,6 +4,7 @@
 """
 
 import contextlib
+import sys
 import tempfile
 import time
 from dataclasses import dataclass
@@ -13,12 +14,13 @@ from urllib.parse import unquote, urlsplit
 import MySQLdb
 
 from tests.support.order_load import OrderLoad
-from tests.support.pkcs11_standins import NetworkHSM
+from tests.support.pkcs11_standins import Shim
 from tests.support.product import Product, wait_until
 from tests.support.remote import Remote
 from tests.support.servers.mariadb import MariaDB
 from tests.support.servers.rabbitmq_cluster import RabbitMQCluster
 
+CKR_DEVICE_ERROR = 0x30
 ORDERS, DEAD = "keepsite.orders", "keepsite.dead"
 SETTLE_TIMEOUT_S = 100
 PAYLOADS_READ = 100
@@ -35,9 +37,14 @@ class Phase:
     recovered: float  # every order placed before the repair has ended
 
     @property
-    def recovery_s(self):
-        """From the fault's beginning until nothing placed before its end waits any more."""
-        return self.recovered - self.began
+    def lasted_s(self):
+        """From the fault to its repair: the part is back and answers."""
+        return self.repaired - self.began
+
+    @property
+    def settled_s(self):
+        """From the repair until nothing placed before it waits any more."""
+        return self.recovered - self.repaired
 
 
 class Campaign:
@@ -55,11 +62,9 @@ class Campaign:
             self.product = Product(
                 folder / "state", database_url=self.database.url, broker_url=self.broker.url
             )
-            self.hsm = NetworkHSM(self.product.folder, self.product.token, timeout_ms=2000)
-            stack.callback(self.hsm.kill)
-            self.hsm.start()
-            self.product.environment |= self.hsm.environment
-            self.product.token.config_file(self.hsm.module)
+            self.shim = Shim(self.product.folder, self.product.token.module)
+            self.product.environment |= self.shim.environment
+            self.product.token.config_file(self.shim.module)
             stack.callback(self.product.stop)
             self.product.setup().start("api", "relay", "worker", "worker-2")
             self._warm()
@@ -109,10 +114,10 @@ class Campaign:
 
     @contextlib.contextmanager
     def hsm_away(self):
-        """The appliance, with every session and the log-in."""
-        self.hsm.kill()
+        """Every call of every process fails as those to a device that is gone."""
+        self.shim.answer(CKR_DEVICE_ERROR)
         yield 5
-        self.hsm.start()
+        self.shim.clear()
 
     @contextlib.contextmanager
     def api_node_killed(self):
@@ -162,7 +167,9 @@ class Campaign:
         acknowledged = self.load.placed.acknowledged
         if len(acknowledged) < self._total:
             problems.append(f"only {len(acknowledged)} of {self._total} orders were acknowledged")
-        problems += [f"{order_id}: acknowledged and gone" for order_id in acknowledged if order_id not in rows]
+        problems += [
+            f"{order_id}: acknowledged and gone" for order_id in acknowledged if order_id not in rows
+        ]
         problems += [
             f"{row[0]}: {row[1]} {row[5]!r}" for row in rows.values() if row[1] != "ACTIVE"
         ]  # every order asked for what can be made, so none may fail
@@ -232,8 +239,12 @@ class Campaign:
         url = urlsplit(self.database.url)
         with contextlib.closing(
             MySQLdb.connect(
-                host=url.hostname, port=url.port, user=url.username, password=unquote(url.password),
-                database=url.path.strip("/"), autocommit=True,
+                host=url.hostname,
+                port=url.port,
+                user=url.username,
+                password=unquote(url.password),
+                database=url.path.strip("/"),
+                autocommit=True,
             )  # fmt: skip
         ) as connection:
             cursor = connection.cursor()
@@ -264,14 +275,18 @@ class Campaign:
 
     def _tell_what_waits(self):
         """For whoever reads why the campaign broke off."""
-        print("phases:", *self.phases, sep="\n  ")
+        lines = ["phases:", *map(str, self.phases), "waiting orders:"]
         with contextlib.suppress(MySQLdb.Error):
-            print("waiting orders:", *self.rows(
-                "SELECT id, type, created_at, not_before, handed_out_at, lease_until, attempts, retries, last_fault,"
-                " UTC_TIMESTAMP() FROM orders_app_order WHERE status = 'PENDING' LIMIT 5"
-            ), sep="\n  ")  # fmt: skip
+            lines += map(
+                str,
+                self.rows(
+                    "SELECT id, type, created_at, not_before, handed_out_at, lease_until, attempts, retries,"
+                    " last_fault, UTC_TIMESTAMP() FROM orders_app_order WHERE status = 'PENDING' LIMIT 5"
+                ),
+            )
         for log in self.product.folder.glob("*.log"):
-            print(f"\n{log.name}:", *log.read_text(errors="replace").splitlines()[-LOG_TAIL_LINES:], sep="\n  ")
+            lines += [f"\n{log.name}:", *log.read_text(errors="replace").splitlines()[-LOG_TAIL_LINES:]]
+        sys.stderr.write("\n".join(lines) + "\n")
 
     def _warm(self):
         """The project's key exists, and both workers have proven the token."""

@@ -17,6 +17,7 @@ FAULTS = {
     "relay_killed": "the relay, kill -9, back after 3 s",
 }
 
+
 def main() -> int:
     options = _arguments()
     refusal = Switch.refusal()
@@ -40,22 +41,30 @@ def _arguments():
 
 def _report(campaign, problems, *, seconds):
     placed = campaign.load.placed
-    print(f"{'fault':<52}{'recovered s':>12}{'longest order s':>17}  failed requests")
+    say(f"{'fault':<54}{'lasted s':>9}{'settled s':>10}{'longest order s':>16}  failed requests")
     for phase in campaign.phases:
         failed = campaign.failures_of(phase)
         words = ", ".join(f"{count} {kind}" for kind, count in failed.items()) or "0"
-        print(
-            f"{FAULTS[phase.fault]:<52}{phase.recovery_s:>12.1f}{campaign.longest_wait_s(phase):>17.1f}  {words}"
+        say(
+            f"{FAULTS[phase.fault]:<54}{phase.lasted_s:>9.1f}{phase.settled_s:>10.1f}"
+            f"{campaign.longest_wait_s(phase):>16.1f}  {words}"
         )
+    say("settled: from the repair until nothing that was ordered before it waits")
     given_back, reclaimed = campaign.retried()
     latencies = sorted(seconds for _, seconds in placed.latencies_s)
-    print(
+    say(
         f"\n{len(placed.acknowledged)} orders acknowledged in {seconds:.0f} s, "
         f"{len(placed.failures)} requests failed; POST p50 {latencies[len(latencies) // 2] * 1000:.0f} ms, "
         f"p99 {latencies[len(latencies) * 99 // 100] * 1000:.0f} ms, longest {latencies[-1]:.1f} s; "
         f"{given_back} orders given back after a fault, {reclaimed} claimed more than once"
     )
-    print("\n".join(problems) or "Every order has exactly its result; no orphan, no loss, nothing waits.")
+    say("\n".join(problems) or "Every order has exactly its result; no orphan, no loss, nothing waits.")
+
+
+def say(line):
+    """Print at once: a campaign takes minutes."""
+    sys.stdout.write(f"{line}\n")
+    sys.stdout.flush()
 
 
 if __name__ == "__main__":

@@ -198,7 +198,9 @@ class TestRun:
             thread.join(20)
 
     def test_placing_an_order_wakes_it(self, place, running):
-        running(Relay(app, OrderLimits(lease_s=60, key_lease_s=15, handout_s=15, max_attempts=20, poll_s=600)))
+        running(
+            Relay(app, OrderLimits(lease_s=60, key_lease_s=15, handout_s=15, max_attempts=20, poll_s=600))
+        )
         wait_until(lambda: Path(django_settings.RELAY_PIPE).exists())
 
         order = place()
