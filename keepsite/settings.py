@@ -200,7 +200,7 @@ CELERY_TASK_QUEUES = [
         queue_arguments={"x-queue-type": "quorum"},
     ),
 ]
-# What nobody can work on; no worker reads it, the relay brings it to the database (docs/operators/rabbitmq.md).
+# What nobody can work on: no worker reads it, a relay brings it to the database.
 DEAD_LETTER_QUEUE = Queue(
     "keepsite.dead",
     Exchange("keepsite.dead", "topic"),

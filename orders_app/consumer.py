@@ -25,11 +25,14 @@ class MessageGate(Consumer):
     to run what it names.
     """
 
+    strategies: dict[str, Any]  # Any: Celery's; by the name of the task
+    connection_errors: tuple[type[Exception], ...]
+
     class Blueprint(bootsteps.Blueprint):
         """Celery's steps without the one that makes 28 queues for delays: ours wait in the database."""
 
         name = "Consumer"
-        default_steps: ClassVar = [
+        default_steps: ClassVar = [  # type: ignore[misc, assignment]  # the stubs say it is a set of the instance
             step for step in Consumer.Blueprint.default_steps if not step.endswith(":DelayedDelivery")
         ]
 
@@ -45,7 +48,8 @@ class MessageGate(Consumer):
             problem = problem_of(message, tasks=self.strategies)
             if problem is None:
                 return work(message)
-            return self._put_aside(message, problem)
+            self._put_aside(message, problem)
+            return None
 
         return take
 
@@ -53,7 +57,7 @@ class MessageGate(Consumer):
         """Into the dead letters; back into its queue if they cannot be reached."""
         try:
             dead_letters.put_aside(self.app, message, reason=reason)
-        except (*self.connection_errors, OSError):
+        except self.connection_errors:  # OSError among them
             log.exception("message.not_put_aside", reason=reason)
             message.requeue()
             return
@@ -78,6 +82,10 @@ def problem_of(message: Message, *, tasks: Collection[str]) -> str | None:
         body = message.decode()
     except Exception as error:  # noqa: BLE001  # decoders raise what they like
         return f"Its body cannot be read ({type(error).__name__})."
+    return _problem_of_body(body)
+
+
+def _problem_of_body(body: object) -> str | None:
     if not isinstance(body, list | tuple) or len(body) != MESSAGE_PARTS:
         return "Its body is not that of a task message."
     arguments, named, follow_up = body

@@ -97,11 +97,13 @@ def keep(message: Message, *, queue: str = "", reason: str = "") -> DeadLetter:
         size_bytes=len(body),
     )
     known = DeadLetter.objects.filter(id=letter.id)
+
+    def insert() -> None:
+        if not known.exists():
+            letter.save(force_insert=True)
+
     try:
-        writes.commit(
-            lambda: known.exists() or letter.save(force_insert=True),
-            committed=known.exists,
-        )
+        writes.commit(insert, committed=known.exists)
     except IntegrityError:  # another relay was given the same message
         log.info("dead_letter.kept_by_another", dead_letter_id=letter.id)
     log.error("dead_letter.kept", dead_letter_id=letter.id, reason=letter.reason, task=letter.task)
@@ -179,7 +181,7 @@ def _settle(letter_id: str, state: DeadLetter.State, *, actor: audit.Actor) -> D
         raise Conflict("Only messages to workers can be replayed: Keystone's exchange is Keystone's.")
     if state is DeadLetter.State.REPLAY and not letter.is_whole:
         raise Conflict(
-            f"Of this message of {letter.size_bytes} bytes only the beginning was kept: it cannot be replayed."
+            f"Only the beginning of its {letter.size_bytes} bytes was kept: it cannot be replayed."
         )
     now = timezone.now()
     rows = DeadLetter.objects.filter(id=letter_id)

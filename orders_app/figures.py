@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Any
 
 from celery import Celery
 from django.conf import settings
@@ -121,8 +122,9 @@ def queue_depths(app: Celery) -> dict[str, int] | None:
 
 
 def _depth(queue: Queue) -> int:
-    queue.declare()  # ours, with the arguments it has: nothing changes where it exists
-    count: int = queue.queue_declare(passive=True).message_count
+    queue.declare()  # with the arguments it has: nothing changes where it exists
+    found: Any = queue.queue_declare(passive=True)  # Any: the transport's answer
+    count: int = found.message_count
     return count
 
 

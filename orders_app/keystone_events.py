@@ -129,8 +129,8 @@ def _refuse_unusual_rate(deletion: Deletion) -> None:
 def _window_start() -> datetime:
     """An hour ago, or when an operator last said that what had happened was right."""
     start = timezone.now() - WINDOW
-    cleared = RetirementAlarm.objects.exclude(cleared_at=None).order_by("-cleared_at").first()
-    return start if cleared is None else max(start, cleared.cleared_at)
+    cleared = RetirementAlarm.objects.filter(cleared_at__gt=start).order_by("-cleared_at").first()
+    return start if cleared is None or cleared.cleared_at is None else cleared.cleared_at
 
 
 def _without_envelope(body: object) -> dict[str, Any]:  # Any: JSON values

@@ -38,7 +38,13 @@ class KeystoneListener:
         failures = 0
         while not stop.is_set():
             broker = Connection(self._url, heartbeat=HEARTBEAT_S, connect_timeout=CONNECT_TIMEOUT_S)
-            lost = (*broker.connection_errors, *broker.channel_errors, OSError, DatabaseError, Unavailable)
+            lost: tuple[type[BaseException], ...] = (
+                *broker.connection_errors,
+                *broker.channel_errors,
+                OSError,
+                DatabaseError,
+                Unavailable,
+            )
             try:
                 with broker:
                     broker.ensure_connection(max_retries=1, timeout=CONNECT_TIMEOUT_S)

@@ -50,7 +50,7 @@ def what_to_purge(
 
 
 def _keys_of_retired_projects(moment: datetime) -> Purgeable:
-    """pKEKs under which nothing is sealed any more: copies of what was, in backups, open no more."""
+    """The pKEKs under which nothing is sealed any more: copies in backups open no more."""
     in_use = (Exists(sealed.objects.filter(pkek=OuterRef("pk"))) for sealed in (Payload, OrderPassphrase))
     unused = ProjectKEK.objects.filter(project__retired_at__lt=moment)
     for use in in_use:

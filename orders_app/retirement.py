@@ -80,8 +80,8 @@ def restore_project(external_id: str, *, actor: audit.Actor, reason: str) -> Pro
         raise Conflict("The project is not retired.")
     if project.retired_at < timezone.now() - timedelta(days=settings.RECOVERY_DAYS):
         raise Conflict(
-            f"The project was retired at {project.retired_at:%Y-%m-%dT%H:%M:%SZ}, longer ago than the recovery"
-            f" window of {settings.RECOVERY_DAYS} days (KEEPSITE_RECOVERY_DAYS)."
+            f"The project was retired at {project.retired_at:%Y-%m-%dT%H:%M:%SZ}, longer ago than the"
+            f" recovery window of {settings.RECOVERY_DAYS} days (KEEPSITE_RECOVERY_DAYS)."
         )
     for kind in _rows_of(project):
         _in_batches(_worth_restoring(kind).filter(deleted_at=project.retired_at), deleted_at=None)
@@ -113,7 +113,7 @@ def _worth_restoring(rows: QuerySet[Any]) -> QuerySet[Any]:  # Any: rows of five
 
 def _forget_passphrases(project: Project) -> None:
     waiting = OrderPassphrase.objects.filter(order__project=project)
-    writes.commit(lambda: waiting.delete(), committed=lambda: not waiting.exists())
+    writes.commit(waiting.delete, committed=lambda: not waiting.exists())
 
 
 def _in_batches(rows: QuerySet[Any], **columns: datetime | None) -> None:  # Any: rows of five kinds

@@ -45,18 +45,17 @@ def due_jobs() -> Sequence[str]:
         _make_row(name)
     handed_out_long_ago = Q(handed_out_at=None) | Q(handed_out_at__lt=DatabaseNow() - HANDOUT)
     due = _free(ScheduledJob.objects.filter(handed_out_long_ago, name__in=jobs()))
-    mine = []
-    for name in due.values_list("name", flat=True):
-        taken: list[int] = []
-        writes.commit(
-            lambda name=name: taken.append(  # type: ignore[misc]  # a lambda with a default
-                due.filter(name=name).update(handed_out_at=DatabaseNow())
-            ),
-            committed=lambda: False,  # at worst another relay tells of it too
-        )
-        if taken[-1]:
-            mine.append(name)
-    return mine
+    return [name for name in due.values_list("name", flat=True) if _told(due.filter(name=name))]
+
+
+def _told(job: QuerySet[ScheduledJob]) -> bool:
+    """Mark the job as handed out; whether this relay did."""
+    changed: list[int] = []
+    writes.commit(
+        lambda: changed.append(job.update(handed_out_at=DatabaseNow())),
+        committed=lambda: False,  # at worst another relay tells of it too
+    )
+    return changed[-1] > 0
 
 
 def run_job(name: str) -> bool:

@@ -162,7 +162,7 @@ class Campaign:
         """Every acknowledged order has exactly its result; nothing else is there, nothing waits."""
         problems = []
         rows = {row[0]: row for row in self.rows(
-            "SELECT id, status, type, secret_id, container_id, error_reason, retries, attempts FROM orders_app_order"
+            "SELECT id, status, type, secret_id, container_id, error_reason FROM orders_app_order"
         )}  # fmt: skip
         acknowledged = self.load.placed.acknowledged
         if len(acknowledged) < self._total:
@@ -194,7 +194,8 @@ class Campaign:
         if len(claimed) != len({*claimed}):
             yield "a secret belongs to two orders"
         if {*claimed} != secrets - self._own_secrets:
-            yield f"{len(secrets - self._own_secrets - {*claimed})} orphan secrets, {len({*claimed} - secrets)} missing"
+            orphans = len(secrets - self._own_secrets - {*claimed})
+            yield f"{orphans} orphan secrets, {len({*claimed} - secrets)} missing"
         for table in ("secrets_app_container", "orders_app_orderpassphrase"):
             wanted = len(inside) if table.endswith("container") else 0
             ((count,),) = self.rows(f"SELECT COUNT(*) FROM {table}")
@@ -245,7 +246,7 @@ class Campaign:
                 password=unquote(url.password),
                 database=url.path.strip("/"),
                 autocommit=True,
-            )  # fmt: skip
+            )
         ) as connection:
             cursor = connection.cursor()
             cursor.execute(statement)
@@ -254,8 +255,9 @@ class Campaign:
     def longest_wait_s(self, phase):
         """Of an order placed during the fault: from its row's making to its end."""
         ((longest,),) = self.rows(
-            "SELECT COALESCE(MAX(TIMESTAMPDIFF(MICROSECOND, created_at, updated_at)), 0) FROM orders_app_order "
-            f"WHERE created_at BETWEEN FROM_UNIXTIME({phase.began - 1:f}) AND FROM_UNIXTIME({phase.recovered:f})"
+            "SELECT COALESCE(MAX(TIMESTAMPDIFF(MICROSECOND, created_at, updated_at)), 0) "
+            "FROM orders_app_order WHERE created_at "
+            f"BETWEEN FROM_UNIXTIME({phase.began - 1:f}) AND FROM_UNIXTIME({phase.recovered:f})"
         )
         return longest / 1e6
 

@@ -21,8 +21,8 @@ class Command(BaseCommand):
     """Retire the projects that Keystone announces as deleted, until told to stop by SIGTERM or Ctrl-C."""
 
     help = (
-        "Retire projects that Keystone deletes. Ends with exit code 3, and does not start again, when more go "
-        "than KEEPSITE_KEYSTONE_EVENTS_MAX_PER_HOUR; --clear-alarm says that they were meant."
+        "Retire projects that Keystone deletes. Ends with exit code 3, and does not start again, when more"
+        " go than KEEPSITE_KEYSTONE_EVENTS_MAX_PER_HOUR; --clear-alarm says that they were meant."
     )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
@@ -49,9 +49,9 @@ class Command(BaseCommand):
         except TooManyDeletions:
             log.critical("keystone_listener.alarm")
             self.stderr.write(
-                "Keystone announced more deleted projects than is usual; nothing more is retired. Look at the "
-                "audit trail. If they were meant: manage.py keystone_listener --clear-alarm --reason ...; if "
-                "not: manage.py project_restore PROJECT."
+                "Keystone announced more deleted projects than is usual; nothing more is retired. Look at"
+                " the audit trail. If they were meant: manage.py keystone_listener --clear-alarm --reason"
+                " ...; if not: manage.py project_restore PROJECT --reason ..."
             )
             sys.exit(ALARM_EXIT_CODE)
 
