@@ -23,9 +23,15 @@ class OrderTask(Task):  # type: ignore[type-arg]  # generic for type checkers on
     def settle(self, held: services.Claim) -> None:
         """Fulfil a claimed order; release it for another try, or end it with an error."""
         try:
-            services.fulfil(held)
+            self._settle(held)
         except services.ClaimLost:
             log.info("order.claim_lost", order_id=held.order.id)
+
+    def _settle(self, held: services.Claim) -> None:
+        try:
+            services.fulfil(held)
+        except services.ClaimLost:
+            raise
         except Unavailable as error:
             services.release(held, fault=error.public)
         except KeepsiteError as error:

@@ -37,9 +37,10 @@ class Keystone(Server):
     name = "keystone"
     start_timeout_s = 90.0
 
-    def __init__(self) -> None:
+    def __init__(self, *, notify_url: str = "") -> None:
         super().__init__()
         self.port = self.brief_port = 0
+        self._notify_url = notify_url  # of the RabbitMQ that it announces what happens to; oslo.messaging's form
 
     @property
     def url(self) -> str:
@@ -98,8 +99,19 @@ class Keystone(Server):
         answer = self._admin.get("/auth/tokens", headers={"X-Subject-Token": token}, raise_exc=False)
         return answer.status_code == 200
 
-    def make_project(self, name) -> str:
-        return self._make("project", name=name, domain_id=DOMAIN)
+    def make_project(self, name, domain_id=DOMAIN) -> str:
+        return self._make("project", name=name, domain_id=domain_id)
+
+    def make_domain(self, name) -> str:
+        return self._make("domain", name=name)
+
+    def delete_project(self, project_id) -> None:
+        self._admin.delete(f"/projects/{project_id}")
+
+    def delete_domain(self, domain_id) -> None:
+        """It must be disabled before; its projects go with it."""
+        self._admin.patch(f"/domains/{domain_id}", json={"domain": {"enabled": False}})
+        self._admin.delete(f"/domains/{domain_id}")
 
     def make_role(self, name) -> str:
         known = self._admin.get("/roles", params={"name": name}).json()["roles"]
@@ -158,7 +170,9 @@ class Keystone(Server):
 
     def _serve(self, port, *, lifetime_s) -> None:
         keystone_conf = self.folder / f"keystone-{port}.conf"
-        keystone_conf.write_text(_configuration(self.folder, lifetime_s=lifetime_s))
+        keystone_conf.write_text(
+            _configuration(self.folder, lifetime_s=lifetime_s) + _notifications(self._notify_url)
+        )
         # Not on the command line, which Keystone reads too.
         gunicorn_conf = self.folder / f"gunicorn-{port}.conf.py"
         gunicorn_conf.write_text(
@@ -230,6 +244,16 @@ password_hash_rounds = 4
 """
 
 
+def _notifications(url) -> str:
+    if not url:
+        return ""
+    return f"""\
+[oslo_messaging_notifications]
+driver = messagingv2
+transport_url = {url}
+"""
+
+
 def _make_keys(folder) -> None:
     for repository in ("fernet", "credential"):
         (folder / repository).mkdir(mode=0o700, exist_ok=True)
@@ -246,6 +270,15 @@ def _alone():
     with (HOME / "lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         yield
+
+
+def send_notifications(url, events, *, driver) -> None:
+    """Have oslo.messaging's own notifier send ``events``, pairs of event type and payload."""
+    script = CHECKOUT / "tests/support/oslo_notifier.py"
+    _run(
+        [str(_environment() / "bin/python"), "-W", "ignore", str(script), url, driver],
+        input=json.dumps(events),
+    )
 
 
 def _environment() -> Path:
@@ -291,7 +324,7 @@ def _bootstrapped(environment) -> Path:
     return database
 
 
-def _run(command) -> None:
-    done = subprocess.run(command, cwd=HOME, capture_output=True, text=True, check=False)
+def _run(command, **options) -> None:
+    done = subprocess.run(command, cwd=HOME, capture_output=True, text=True, check=False, **options)
     if done.returncode:
         raise ServerFailed(f"{command[0]} failed:\n{done.stdout[-2000:]}{done.stderr[-4000:]}")
