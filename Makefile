@@ -12,7 +12,7 @@ PIP_COMPILE := $(BIN)/pip-compile --quiet --generate-hashes --no-emit-index-url 
 	--no-emit-trusted-host --no-header --strip-extras --allow-unsafe --no-annotate
 
 .DEFAULT_GOAL := help
-.PHONY: help run test lint bench screenshots lock clean-state
+.PHONY: help run test lint bench chaos-orders screenshots lock clean-state
 
 help: ## List these commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s  %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -39,10 +39,16 @@ lint: ## Style, types, direction of imports, templates, missing migrations
 	$(BIN)/djlint templates --lint
 	$(WITH_DEV_ENV) $(BIN)/python manage.py makemigrations --check --dry-run --skip-checks
 
-bench: ## How fast it is, as ratios
-	@deploy/embedded/packages.sh run
+bench: ## How fast it is, as ratios; orders, with RabbitMQ, too
+	@deploy/embedded/packages.sh test
 	@deploy/embedded/venv.sh constraints-dev.txt
 	@$(BIN)/python -m bench.run
+	@$(BIN)/python -m bench.orders
+
+chaos-orders: ## 2,000 orders while everything is killed or cut off in turn; takes ten minutes, needs root
+	@deploy/embedded/packages.sh test
+	@deploy/embedded/venv.sh constraints-dev.txt
+	@$(BIN)/python -m tests.cluster.chaos_orders $(FLAGS)
 
 screenshots: ## Pictures of the console, light and dark, in .screens
 	@deploy/embedded/packages.sh test

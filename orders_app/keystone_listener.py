@@ -26,6 +26,7 @@ class KeystoneListener:
 
     def __init__(self, url: str) -> None:
         self._url = url
+        self._failures = 0  # since it listened last
 
     def run(self, stop: threading.Event) -> None:
         """Listen until ``stop`` is set; broker and database may come and go.
@@ -35,7 +36,7 @@ class KeystoneListener:
         """
         if standing_alarm() is not None:
             raise TooManyDeletions
-        failures = 0
+        self._failures = 0
         while not stop.is_set():
             broker = Connection(self._url, heartbeat=HEARTBEAT_S, connect_timeout=CONNECT_TIMEOUT_S)
             lost: tuple[type[BaseException], ...] = (
@@ -49,12 +50,11 @@ class KeystoneListener:
                 with broker:
                     broker.ensure_connection(max_retries=1, timeout=CONNECT_TIMEOUT_S)
                     self._listen(broker, stop)
-                failures = 0
             except lost as error:
-                failures += 1
-                log.warning("keystone_listener.waiting", error=type(error).__name__, failures=failures)
+                self._failures += 1
+                log.warning("keystone_listener.waiting", error=type(error).__name__, failures=self._failures)
                 connection.close()
-                stop.wait(min(2.0 ** min(failures, 5) / 2, LONGEST_PAUSE_S))
+                stop.wait(min(2.0 ** min(self._failures, 6) / 4, LONGEST_PAUSE_S))
 
     def _listen(self, broker: Connection, stop: threading.Event) -> None:
         channel = broker.default_channel
@@ -68,6 +68,7 @@ class KeystoneListener:
         )
         with Consumer(channel, queues=[queue], on_message=self._take, prefetch_count=1, accept=["json"]):
             log.info("keystone_listener.listening", exchange=exchange.name)
+            self._failures = 0
             while not stop.is_set():
                 try:
                     broker.drain_events(timeout=1)

@@ -265,7 +265,7 @@ class Campaign:
         """Requests that failed during the fault, by kind."""
         kinds = {}
         for at, kind in self.load.placed.failures:
-            if phase.began - 10 <= at <= phase.recovered:
+            if phase.began <= at <= phase.recovered:
                 kinds[kind] = kinds.get(kind, 0) + 1
         return kinds
 

@@ -197,9 +197,7 @@ def there_is_a_queue(broker_url):
 @pytest.mark.django_db(transaction=True)
 class TestListener:
     @pytest.mark.parametrize("driver", ["messaging", "messagingv2"])
-    def test_the_notifiers_messages_are_obeyed_and_leave_the_queue(
-        self, api, broker_url, listening, driver
-    ):
+    def test_the_notifiers_messages_are_obeyed_and_leave_the_queue(self, api, broker_url, listening, driver):
         api.store("x")
         others = api.other(project="p2").store("y")
         url = oslo_url(broker_url)

@@ -69,7 +69,9 @@ class TestGet:
 
     def test_when_the_wait_is_over_it_is_still_pending(self, api, order, settings):
         settings.ORDER_WAIT_S = 0.05
-        Order.objects.update(created_at=timezone.now() + timedelta(seconds=1))  # of a node whose clock is ahead
+        Order.objects.update(
+            created_at=timezone.now() + timedelta(seconds=1)
+        )  # of a node whose clock is ahead
 
         assert api.get(f"/v1/orders/{order.id}").json()["status"] == "PENDING"
 

@@ -22,8 +22,8 @@ def job(db, monkeypatch):
     monkeypatch.setattr(registry, "_jobs", {})
 
     class Recorder:
-        runs = []
-        answer = True
+        def __init__(self):
+            self.runs, self.answer = [], True
 
         def __call__(self, deadline):
             self.runs.append(deadline)
@@ -32,7 +32,6 @@ def job(db, monkeypatch):
             return self.answer
 
     recorder = Recorder()
-    recorder.runs = []
     schedule.register(schedule.Job(name="tidy", every_s=60, run=recorder))
     return recorder
 

@@ -75,10 +75,12 @@ class OrderLoad:
         try:
             answer = remote.post("/v1/orders", {"type": order_type, "meta": meta})
         except OSError as error:
-            self.placed.failures.append((began, type(error).__name__))
+            self.placed.failures.append((time.time(), type(error).__name__))
             return
         if answer.status != 202:
-            self.placed.failures.append((began, f"{answer.status} {answer.json().get('description', '')}"))
+            self.placed.failures.append(
+                (time.time(), f"{answer.status} {answer.json().get('description', '')}")
+            )
             return
         self.placed.latencies_s.append((began, time.time() - began))
         order_id = answer.json()["order_ref"].rpartition("/")[2]

@@ -12,9 +12,8 @@ from oslo_config import cfg
 url, driver = sys.argv[1:]
 conf = cfg.ConfigOpts()
 conf([])
+oslo_messaging.set_transport_defaults("keystone")  # as Keystone itself does
 transport = oslo_messaging.get_notification_transport(conf, url=url)
-oslo_messaging.set_transport_defaults("keystone")
-conf.set_override("control_exchange", "keystone")
 notifier = oslo_messaging.Notifier(transport, "identity.tests", driver=driver, topics=["notifications"])
 for event_type, payload in json.load(sys.stdin):
     notifier.info({}, event_type, payload)

@@ -40,7 +40,9 @@ class Keystone(Server):
     def __init__(self, *, notify_url: str = "") -> None:
         super().__init__()
         self.port = self.brief_port = 0
-        self._notify_url = notify_url  # of the RabbitMQ that it announces what happens to; oslo.messaging's form
+        self._notify_url = (
+            notify_url  # of the RabbitMQ that it announces what happens to; oslo.messaging's form
+        )
 
     @property
     def url(self) -> str:

@@ -163,13 +163,13 @@ class RabbitMQCluster(Server):
         return text
 
     def _definitions(self) -> dict[str, object]:
-        """The deployed policies, and a user.
+        """The deployed policies, and a user with the rights that operators are told to give.
 
         Source: RabbitMQ, "Credentials and Passwords": base64(salt + SHA-256(salt + password)).
         """
         salt = secrets.token_bytes(4)
         digest = hashlib.sha256(salt + self._password.encode()).digest()
-        everything = {"configure": ".*", "write": ".*", "read": ".*"}
+        ours = dict.fromkeys(("configure", "write", "read"), r"^keepsite\.")
         return json.loads((DEPLOYED / "policies.json").read_text()) | {
             "vhosts": [{"name": "/"}],
             "users": [
@@ -180,7 +180,7 @@ class RabbitMQCluster(Server):
                     "tags": "",
                 }
             ],
-            "permissions": [{"user": USER, "vhost": "/", **everything}],
+            "permissions": [{"user": USER, "vhost": "/", **ours}],
         }
 
     def _answers(self) -> bool:
