@@ -47,12 +47,13 @@ def main():
     options = arguments()
     print(f"load average at the start: {os.getloadavg()[0]:.1f} on {os.cpu_count()} processors")
     with MariaDB() as mariadb, RabbitMQ() as rabbitmq:
-        for setting in (
-            Setting("SQLite and a folder", None, None),
-            Setting("MariaDB and RabbitMQ", mariadb.url, rabbitmq.url),
-        ):
-            print(f"\n{setting.title}")
-            measure(setting, options)
+        settings = {
+            "embedded": Setting("SQLite and a folder", None, None),
+            "servers": Setting("MariaDB and RabbitMQ", mariadb.url, rabbitmq.url),
+        }
+        for name in options.on:
+            print(f"\n{settings[name].title}", flush=True)
+            measure(settings[name], options)
 
 
 def arguments():
@@ -60,6 +61,7 @@ def arguments():
     parser.add_argument("--calls", type=int, default=CALLS, help="of castellan's create_key")
     parser.add_argument("--orders", type=int, default=RATE_ORDERS, help="for orders per second")
     parser.add_argument("--queued", type=int, default=10_000, help="that wait for workers at once")
+    parser.add_argument("--on", nargs="*", choices=["embedded", "servers"], default=["embedded", "servers"])
     return parser.parse_args()
 
 
@@ -93,7 +95,9 @@ def create_key(product, calls):
     shown = ", ".join(
         f"p{percent} {seconds[min(calls - 1, calls * percent // 100)]:.3f}" for percent in (50, 90, 99)
     )
-    print(f"  create_key, {calls} calls: {shown}, max {seconds[-1]:.3f} s; {below} below {GOAL_S} s")
+    print(
+        f"  create_key, {calls} calls: {shown}, max {seconds[-1]:.3f} s; {below} below {GOAL_S} s", flush=True
+    )
     print("    (castellan itself sleeps 0.25 s in each, and one second more if the order was not ready)")
 
 
@@ -137,7 +141,8 @@ def drain(product, rows, count, workers):
     seconds = time.perf_counter() - began
     print(
         f"  {count} orders that wait, {len(workers)} worker(s): {start / seconds:.0f} a second "
-        f"({start} in {seconds:.1f} s, after {inserted:.1f} s of placing); a worker has {peak:.0f} MiB"
+        f"({start} in {seconds:.1f} s, after {inserted:.1f} s of placing); a worker has {peak:.0f} MiB",
+        flush=True,
     )
 
 

@@ -58,9 +58,12 @@ class Relay:
                     handed_out = self.hand_out(timezone.now())
                     self._tend()
                     failures = 0
-                except (BrokerError, OSError, DatabaseError, Unavailable) as error:
+                except Exception as error:  # the edge: a relay that ends leaves orders waiting
                     failures += 1
-                    log.warning("relay.waiting", error=type(error).__name__, failures=failures)
+                    if isinstance(error, (BrokerError, OSError, DatabaseError, Unavailable)):
+                        log.warning("relay.waiting", error=type(error).__name__, failures=failures)
+                    else:
+                        log.exception("relay.failed", failures=failures)
                     connection.close()
                     handed_out = 0
                 close_old_connections()
