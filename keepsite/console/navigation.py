@@ -10,11 +10,11 @@ from keepsite.identity.models import APIKey
 from keepsite.keyring.models import MKEK, ProjectKEK
 from keepsite.projects.models import Project
 from keepsite.readonly import ReadOnlyAdmin, list_url
-from orders_app.models import Order
+from orders_app.models import DeadLetter, Order
 from secrets_app.models import Secret
 
 GROUPS: tuple[tuple[str, tuple[type[Model], ...]], ...] = (
-    ("Stored", (Project, Secret, Order)),
+    ("Stored", (Project, Secret, Order, DeadLetter)),
     ("Keys", (MKEK, ProjectKEK)),
     ("Access", (APIKey, User)),
 )

@@ -15,6 +15,7 @@ LISTS = {
     "Project": 5,
     "Secret": 5,
     "Order": 5,
+    "DeadLetter": 5,
     "MKEK": 5,
     "ProjectKEK": 6,  # the choices of its MKEK filter
     "APIKey": 5,
