@@ -48,6 +48,7 @@ class OrderTask(Task):  # type: ignore[type-arg]  # generic for type checkers on
 @app.task(name=FULFIL, base=OrderTask, bind=True)
 def fulfil(self: OrderTask, order_id: str) -> None:
     """Fulfil one order, unless it is done, deleted or in other hands."""
+    structlog.contextvars.clear_contextvars()  # of the task before
     structlog.contextvars.bind_contextvars(order_id=order_id)
     held = services.claim(order_id)
     if held is None:
@@ -59,6 +60,7 @@ def fulfil(self: OrderTask, order_id: str) -> None:
 @app.task(name=RUN_JOB)
 def run_scheduled_job(name: str) -> None:
     """Run a job of the schedule, unless it is not due any more or another worker is at it."""
+    structlog.contextvars.clear_contextvars()  # of the task before
     structlog.contextvars.bind_contextvars(job=name)
     if not run_job(name):
         log.info("schedule.nothing_to_do", job=name)
