@@ -4,8 +4,11 @@ import os
 
 from celery import Celery
 from celery.signals import setup_logging, worker_init, worker_process_init
+from kombu.transport import TRANSPORT_ALIASES
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "keepsite.settings")
+
+TRANSPORT_ALIASES["filesystem"] = "keepsite.folder_transport:Transport"
 
 app = Celery("keepsite")
 app.config_from_object("django.conf:settings", namespace="CELERY")

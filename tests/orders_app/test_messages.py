@@ -1,12 +1,13 @@
 """Messages on both transports: what is not the relay's is kept with a reason, and harms nothing."""
 
 import json
+import os
 
 import pytest
 from celery import Celery
 from django.core.management import CommandError, call_command
 from django.utils import timezone
-from kombu import Message
+from kombu import Connection, Message
 
 from keepsite.celery import app as real_app
 from keepsite.env import broker as broker_settings
@@ -65,6 +66,28 @@ class TestProblemOf:
     @pytest.mark.parametrize("task", [FULFIL, RUN_JOB])
     def test_the_relays_have_none(self, task):
         assert problem_of(message({"task": task}, body_of(new_id())), tasks=real_app.tasks) is None
+
+
+class TestFolder:
+    def test_a_message_is_there_whole_or_not_at_all(self, tmp_path, monkeypatch):
+        """A worker that looks while a message is written must not find half of it."""
+        seen = []
+        replace = os.replace
+
+        def look(unfinished, finished):
+            seen.append([file.name for file in tmp_path.glob("*.msg")])
+            replace(unfinished, finished)
+
+        monkeypatch.setattr(os, "replace", look)
+        folders = dict.fromkeys(("data_folder_in", "data_folder_out", "control_folder"), str(tmp_path))
+        with Connection("filesystem://", transport_options=folders) as folder:
+            queue = folder.SimpleQueue("q")
+            queue.put({"a": 1})
+            message = queue.get(timeout=5)
+            message.ack()
+            queue.close()
+        assert message.payload == {"a": 1}
+        assert seen == [[]]
 
 
 class TestKeep:
