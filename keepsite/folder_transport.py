@@ -17,12 +17,12 @@ from kombu.utils.json import dumps
 class Channel(filesystem.Channel):
     """Publishes by renaming a finished file."""
 
-    def _put(self, queue: str, payload: dict[str, Any], **_: Any) -> None:  # Any: kombu's message
+    def _put(self, queue: str, message: Any, **_: Any) -> None:  # Any: kombu's own
         folder = Path(self.data_folder_out)
         name = f"{round(monotonic() * 1000)}_{uuid.uuid4()}.{queue}.msg"
         unfinished = folder / f".{name}.new"
         with unfinished.open("w") as file:
-            file.write(dumps(payload))
+            file.write(dumps(message))
         os.replace(unfinished, folder / name)  # noqa: PTH105  # pathlib's own words for it say less
 
 
