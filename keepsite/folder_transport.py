@@ -17,7 +17,12 @@ from kombu.utils.json import dumps
 class Channel(filesystem.Channel):
     """Publishes by renaming a finished file."""
 
-    def _put(self, queue: str, message: Any, **_: Any) -> None:  # Any: kombu's own
+    def _put(  # type: ignore[override]  # the stubs leave out the options
+        self,
+        queue: str,
+        message: Any,
+        **_: Any,  # Any: kombu's own
+    ) -> None:
         folder = Path(self.data_folder_out)
         name = f"{round(monotonic() * 1000)}_{uuid.uuid4()}.{queue}.msg"
         unfinished = folder / f".{name}.new"

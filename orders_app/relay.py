@@ -27,6 +27,9 @@ from orders_app.wakeup import Nudges
 log = structlog.get_logger(__name__)
 
 BATCH = 100
+ON_THEIR_WAY = (
+    200  # orders at most that no worker has taken yet: of a longer queue, copies would be handed out
+)
 CONFIRM_TIMEOUT_S = 5
 LONGEST_PAUSE_S = 10.0
 TEND_S = 5.0  # scheduled jobs and dead letters are looked for this often
@@ -109,8 +112,12 @@ class Relay:
 
     def _take(self, now: datetime) -> Sequence[str]:
         """Ids of due orders that no other relay takes at the same time."""
-        due = Order.objects.due(now, handed_out_before=now - timedelta(seconds=self.limits.handout_s))
+        since = now - timedelta(seconds=self.limits.handout_s)
+        due = Order.objects.due(now, handed_out_before=since)
         wanted = list(due.order_by("not_before", "id").values_list("id", flat=True)[:BATCH])
+        if wanted:
+            on_their_way = Order.objects.unclaimed(now).filter(handed_out_at__gte=since).count()
+            wanted = wanted[: max(0, ON_THEIR_WAY - on_their_way)]
         if not wanted:
             return []
         taken = Order.objects.filter(id__in=wanted, handed_out_by=self.name, handed_out_at=now)

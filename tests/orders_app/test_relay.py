@@ -73,6 +73,19 @@ class TestHandOut:
 
         assert {order_id for _, (order_id,) in messages()} == {*placed}
 
+    def test_no_more_are_on_their_way_than_workers_take_before_copies_are_sent(
+        self, relay, place, messages, monkeypatch
+    ):
+        monkeypatch.setattr("orders_app.relay.ON_THEIR_WAY", 2)
+        for _ in range(3):
+            place()
+        now = timezone.now()
+
+        assert relay.hand_out(now) == 2
+        assert relay.hand_out(now + timedelta(seconds=1)) == 0
+        services.claim(messages()[0][1][0])
+        assert relay.hand_out(now + timedelta(seconds=2)) == 1
+
     def test_an_unclaimed_order_is_handed_out_again_after_handout_s(self, relay, order, messages):
         now = timezone.now()
         relay.hand_out(now)
