@@ -12,7 +12,7 @@ PIP_COMPILE := $(BIN)/pip-compile --quiet --generate-hashes --no-emit-index-url 
 	--no-emit-trusted-host --no-header --strip-extras --allow-unsafe --no-annotate
 
 .DEFAULT_GOAL := help
-.PHONY: help run test lint bench chaos-colour chaos-hsm chaos-rotation fuzz-hsm compare-barbican schemathesis screenshots lock clean-state
+.PHONY: help run test lint bench chaos-colour chaos-hsm chaos-orders chaos-rotation fuzz-hsm compare-barbican schemathesis screenshots lock clean-state
 
 help: ## List these commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-17s  %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -39,8 +39,8 @@ lint: ## Style, types, direction of imports, templates, missing migrations
 	$(BIN)/djlint templates --lint
 	$(WITH_DEV_ENV) $(BIN)/python manage.py makemigrations --check --dry-run --skip-checks
 
-bench: ## How fast it is, as ratios; ONLY=requests, ONLY=lists or ONLY=hsm runs one part
-	@deploy/embedded/packages.sh run
+bench: ## How fast it is, as ratios; ONLY=requests, lists, hsm or orders runs one part
+	@deploy/embedded/packages.sh test
 	@deploy/embedded/venv.sh constraints-dev.txt
 	@$(BIN)/python -m bench.run $(if $(ONLY),--only $(ONLY))
 
@@ -73,6 +73,11 @@ chaos-rotation: ## Every key replaced under traffic while what replaces them is 
 	@deploy/embedded/packages.sh test
 	@deploy/embedded/venv.sh constraints-dev.txt
 	@$(BIN)/python -m tests.support.rotation_campaign $(OPTIONS)
+
+chaos-orders: ## 2,000 orders while everything is killed or cut off in turn; takes ten minutes, needs root
+	@deploy/embedded/packages.sh test
+	@deploy/embedded/venv.sh constraints-dev.txt
+	@$(BIN)/python -m tests.cluster.chaos_orders $(FLAGS)
 
 screenshots: ## Pictures of the console, light and dark, in .screens
 	@deploy/embedded/packages.sh test

@@ -9,8 +9,11 @@ from celery.signals import (
     worker_init,
     worker_process_init,
 )
+from kombu.transport import TRANSPORT_ALIASES
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "keepsite.settings")
+
+TRANSPORT_ALIASES["filesystem"] = "keepsite.folder_transport:Transport"
 
 app = Celery("keepsite")
 app.config_from_object("django.conf:settings", namespace="CELERY")

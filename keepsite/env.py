@@ -59,6 +59,14 @@ SCHEMA: dict[str, tuple[type, Any]] = {
     "KEEPSITE_KEYSTONE_CA_FILE": (str, ""),  # empty: the system's
     "KEEPSITE_KEYSTONE_MEMCACHED": (list, []),  # host:port of each; none: every process caches by itself
     "KEEPSITE_KEYSTONE_CACHE_S": (int, 120),  # a revoked token is accepted at most this long
+    # deleted projects, as Keystone announces them: `manage.py keystone_listener`
+    "KEEPSITE_KEYSTONE_EVENTS_URL": (
+        str,
+        "",
+    ),  # amqp://user:password@host:5672/vhost of Keystone's notifications
+    "KEEPSITE_KEYSTONE_EVENTS_EXCHANGE": (str, "keystone"),  # its control_exchange
+    "KEEPSITE_KEYSTONE_EVENTS_TOPIC": (str, "notifications"),
+    "KEEPSITE_KEYSTONE_EVENTS_MAX_PER_HOUR": (int, 20),  # projects; more raise an alarm
     "KEEPSITE_SERVICE_TOKEN_ROLES": (list, ["service"]),  # any of these makes a service token
     "KEEPSITE_ROLE_SET": (str, "secure"),  # secure (reader, member, admin), legacy (creator, ...), both
     "KEEPSITE_POLICY_FILE": (str, ""),  # oslo.policy overrides
@@ -80,9 +88,11 @@ SCHEMA: dict[str, tuple[type, Any]] = {
     "KEEPSITE_BROKER_URL": (str, "filesystem:///var/lib/keepsite/broker"),
     "KEEPSITE_CACHE_URL": (str, "locmemcache://"),
     # orders
-    "KEEPSITE_ORDER_LEASE_S": (int, 60),  # a worker's claim on an order
+    "KEEPSITE_ORDER_LEASE_S": (int, 60),  # a worker's claim on an order for a key pair
+    "KEEPSITE_ORDER_KEY_LEASE_S": (int, 15),  # and for a symmetric key, which takes milliseconds
     "KEEPSITE_ORDER_HANDOUT_S": (int, 15),  # after this long an unclaimed order is handed out again
     "KEEPSITE_ORDER_MAX_ATTEMPTS": (int, 20),
+    "KEEPSITE_ORDER_WAIT_S": (float, 0.5),  # a GET of a fresh order waits for its end at most this long
     "KEEPSITE_RELAY_POLL_S": (float, 2.0),
     # this node, and how nodes change colour
     "KEEPSITE_NODE_ROLE": (str, "api"),  # api, worker
@@ -100,6 +110,10 @@ SCHEMA: dict[str, tuple[type, Any]] = {
     ),  # a replaced key may still be used by what began before: not retired
     # deleted objects
     "KEEPSITE_RECOVERY_DAYS": (int, 30),  # days in which an operator can bring one back; then it is purged
+    "KEEPSITE_PURGE_EVERY_H": (
+        float,
+        24.0,
+    ),  # workers purge what is due this often; 0: only `purge_deleted` does
 }
 REQUIRED = ("KEEPSITE_SECRET_KEY", "KEEPSITE_DATABASE_URL")
 

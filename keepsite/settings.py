@@ -37,6 +37,7 @@ INSTALLED_APPS = [
     "hsm.apps.HSMAppConfig",
     "keepsite.apps.KeepsiteConfig",
     "keepsite.audit.apps.AuditConfig",
+    "keepsite.schedule.apps.ScheduleConfig",
     "keepsite.projects.apps.ProjectsConfig",
     "keepsite.identity.apps.IdentityConfig",
     "keepsite.keyring.apps.KeyringConfig",
@@ -152,6 +153,10 @@ KEYSTONE_INTERFACE = env("KEEPSITE_KEYSTONE_INTERFACE")
 KEYSTONE_CA_FILE = env("KEEPSITE_KEYSTONE_CA_FILE")
 KEYSTONE_MEMCACHED = env("KEEPSITE_KEYSTONE_MEMCACHED")
 KEYSTONE_CACHE_S = env("KEEPSITE_KEYSTONE_CACHE_S")
+KEYSTONE_EVENTS_URL = env("KEEPSITE_KEYSTONE_EVENTS_URL")
+KEYSTONE_EVENTS_EXCHANGE = env("KEEPSITE_KEYSTONE_EVENTS_EXCHANGE")
+KEYSTONE_EVENTS_TOPIC = env("KEEPSITE_KEYSTONE_EVENTS_TOPIC")
+KEYSTONE_EVENTS_MAX_PER_HOUR = env("KEEPSITE_KEYSTONE_EVENTS_MAX_PER_HOUR")
 SERVICE_TOKEN_ROLES = env("KEEPSITE_SERVICE_TOKEN_ROLES")
 ROLE_SET = env("KEEPSITE_ROLE_SET")
 POLICY_FILE = env("KEEPSITE_POLICY_FILE")
@@ -178,6 +183,7 @@ PROMOTE_DRAIN_S = env("KEEPSITE_PROMOTE_DRAIN_S")
 
 # Deleted objects
 RECOVERY_DAYS = env("KEEPSITE_RECOVERY_DAYS")
+PURGE_EVERY_H = env("KEEPSITE_PURGE_EVERY_H")
 
 # The token
 HSM_CONFIG = env("KEEPSITE_HSM_CONFIG")
@@ -192,7 +198,10 @@ KEK_GRACE_S = env("KEEPSITE_KEK_GRACE_S")
 # Orders and Celery
 ORDER_LEASE_S = env("KEEPSITE_ORDER_LEASE_S")
 ORDER_HANDOUT_S = env("KEEPSITE_ORDER_HANDOUT_S")
+ORDER_KEY_LEASE_S = env("KEEPSITE_ORDER_KEY_LEASE_S")
 ORDER_MAX_ATTEMPTS = env("KEEPSITE_ORDER_MAX_ATTEMPTS")
+ORDER_WAIT_S = env("KEEPSITE_ORDER_WAIT_S")
+ORDER_WAITERS = max(1, env("KEEPSITE_THREADS") // 4)  # threads of a process that may wait for an order
 RELAY_POLL_S = env("KEEPSITE_RELAY_POLL_S")
 RELAY_PIPE = STATE_DIR / "order-relay.pipe"
 CELERY_BROKER_URL, CELERY_BROKER_TRANSPORT_OPTIONS = broker("KEEPSITE_BROKER_URL")
@@ -212,6 +221,13 @@ CELERY_TASK_QUEUES = [
         queue_arguments={"x-queue-type": "quorum"},
     ),
 ]
+# What nobody can work on: no worker reads it, a relay brings it to the database.
+DEAD_LETTER_QUEUE = Queue(
+    "keepsite.dead",
+    Exchange("keepsite.dead", "topic"),
+    routing_key="keepsite.dead",
+    queue_arguments={"x-queue-type": "quorum"},
+)
 CELERY_TASK_IGNORE_RESULT = True  # the order row is the result
 CELERY_TASK_ACKS_LATE = True
 CELERY_TASK_REJECT_ON_WORKER_LOST = True
@@ -219,6 +235,8 @@ CELERY_TASK_ACKS_ON_FAILURE = True
 CELERY_TASK_ACKS_ON_TIMEOUT = True
 CELERY_TASK_SOFT_TIME_LIMIT = 45  # s, below the lease of an order
 CELERY_TASK_TIME_LIMIT = 55  # s
+CELERY_WORKER_CONSUMER = "orders_app.consumer:MessageGate"
+CELERY_WORKER_DETECT_QUORUM_QUEUES = True  # they refuse a prefetch limit for a whole channel
 CELERY_WORKER_PREFETCH_MULTIPLIER = 1
 CELERY_WORKER_ENABLE_REMOTE_CONTROL = False  # its exclusive queues stay locked after a failover
 CELERY_WORKER_CANCEL_LONG_RUNNING_TASKS_ON_CONNECTION_LOSS = True

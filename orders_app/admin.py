@@ -1,5 +1,5 @@
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, ClassVar
 
 from django.contrib import admin
@@ -17,6 +17,7 @@ from keepsite.readonly import (
     Fact,
     Notice,
     ProjectFilter,
+    ReadOnlyAdmin,
     Section,
     StateFilter,
     Tone,
@@ -33,10 +34,11 @@ from keepsite.readonly import (
     unbroken,
 )
 from orders_app.acts import ORDER_ACTS
-from orders_app.models import Order
+from orders_app.models import DeadLetter, Order
 from orders_app.recovery import FINISHED
 from secrets_app.models import Secret
 
+OLD = timedelta(minutes=10)
 ORDER_RESTORE = ORDER_ACTS[0]
 STATUSES: dict[str, tuple[str, Tone]] = {
     Order.Status.PENDING: ("Waiting", Tone.WAITING),
@@ -57,6 +59,9 @@ class OrderAdmin(ActingAdmin):
     )
     state_words: ClassVar = {
         "waiting": "waiting",
+        "at_work": "held by a worker",
+        "retried": "waiting after a fault",
+        "old": "waiting for over 10 minutes",
         "fulfilled": "fulfilled",
         "failed": "failed",
         "kept": "not deleted",
@@ -92,8 +97,12 @@ class OrderAdmin(ActingAdmin):
         """An order that is deleted is nothing else."""
         kept = Q(deleted_at=None)
         deleted = deleted_states(now)
+        waiting = kept & Q(status=Order.Status.PENDING)
         return {
-            "waiting": kept & Q(status=Order.Status.PENDING),
+            "waiting": waiting,
+            "at_work": waiting & Q(lease_until__gte=now),
+            "retried": waiting & (Q(retries__gt=0) | Q(attempts__gt=1)),
+            "old": waiting & Q(created_at__lt=now - OLD),
             "fulfilled": kept & Q(status=Order.Status.ACTIVE),
             "failed": kept & Q(status=Order.Status.ERROR),
             "kept": kept,
@@ -115,6 +124,8 @@ class OrderAdmin(ActingAdmin):
                     title="On its way",
                     facts=(
                         Fact(label="Attempts", value=text(row.attempts)),
+                        Fact(label="Given back", value=text(row.retries), note="After faults that pass."),
+                        Fact(label="Last fault", value=text(row.last_fault)),
                         Fact(label="Not before", value=relative(row.not_before, now=now)),
                         Fact(label="Handed out", value=relative(row.handed_out_at, now=now)),
                         Fact(
@@ -171,10 +182,93 @@ class OrderAdmin(ActingAdmin):
         """Since when."""
         return moment(order.created_at)
 
-    @admin.display(description="why it failed")
+    @admin.display(description="why it failed, or waits")
     def reason(self, order: Order) -> SafeString | str:
-        """The words its client reads."""
-        return text(order.error_reason) if order.error_reason else "\N{EN DASH}"
+        """The words its client reads; of an order that waits, why it was given back."""
+        waits_for = order.last_fault if order.status == Order.Status.PENDING else ""
+        return text(order.error_reason or waits_for) if order.error_reason or waits_for else "\N{EN DASH}"
+
+
+@admin.register(DeadLetter)
+class DeadLetterAdmin(ReadOnlyAdmin):
+    """Messages that no worker could take: why, and what became of them."""
+
+    title = "Dead letter"
+    title_plural = "Dead letters"
+    lead = (
+        "Messages that no worker could take. No order depends on one: those that wait are handed out again."
+    )
+    empty = EmptyState(
+        sentence="There is none. A message that is not the relay's would be kept here, with the reason."
+    )
+    state_words: ClassVar = {
+        "kept": "kept",
+        "replay": "to be replayed",
+        "replayed": "replayed",
+        "discarded": "discarded",
+    }
+    list_display = ("label", "state_pill", "queue", "task", "reason", "arrived")
+    list_filter = (StateFilter,)
+    search_fields = ("=id", "=order_id", "task")
+    search_help_text = "Id, order id or task"
+    ordering = ("-arrived_at",)
+    unseen = ("body", "headers")
+
+    def states(self, now: datetime) -> Mapping[str, Q]:  # noqa: ARG002  # they do not change with time
+        """What became of it."""
+        return {state.value: Q(state=state) for state in DeadLetter.State}
+
+    def detail(self, row: DeadLetter, *, now: datetime) -> Detail:
+        """What is known about the message; its bytes are whoever's who wrote them, and not shown."""
+        return Detail(
+            kind=self.title,
+            title=row.id,
+            state=_letter_pill(row),
+            notice=Notice(tone=Tone.WARNING, message=row.reason)
+            if row.state == DeadLetter.State.KEPT
+            else None,
+            sections=(
+                Section(
+                    title="The message",
+                    facts=(
+                        Fact(label="Reason", value=text(row.reason)),
+                        Fact(label="Queue", value=text(row.queue)),
+                        Fact(label="Task", value=text(row.task)),
+                        Fact(label="Order", value=code(row.order_id)),
+                        Fact(label="Size", value=text(f"{row.size_bytes} bytes"), note="Not shown."),
+                    ),
+                ),
+                Section(
+                    title="Times",
+                    facts=(
+                        Fact(label="Arrived", value=relative(row.arrived_at, now=now)),
+                        Fact(label="Settled", value=relative(row.settled_at, now=now)),
+                    ),
+                ),
+            ),
+        )
+
+    @admin.display(description="dead letter")
+    def label(self, letter: DeadLetter) -> SafeString:
+        """The beginning of its id."""
+        return short_id(letter.id)
+
+    @admin.display(description="state", ordering="state")
+    def state_pill(self, letter: DeadLetter) -> SafeString:
+        """What became of it."""
+        return _letter_pill(letter)
+
+    @admin.display(description="arrived (UTC)", ordering="arrived_at")
+    def arrived(self, letter: DeadLetter) -> SafeString:
+        """When it came."""
+        return moment(letter.arrived_at)
+
+
+def _letter_pill(letter: DeadLetter) -> SafeString:
+    tones = {DeadLetter.State.KEPT: Tone.BAD, DeadLetter.State.REPLAY: Tone.WAITING}
+    return pill(
+        letter.get_state_display().capitalize(), tones.get(DeadLetter.State(letter.state), Tone.QUIET)
+    )
 
 
 def _pill(order: Order) -> SafeString:

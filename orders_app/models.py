@@ -48,6 +48,9 @@ class Order(models.Model):
     handed_out_by = ExactCharField(max_length=36, blank=True, default="", editable=False)
     lease_until = models.DateTimeField(null=True, editable=False)
     attempts = models.PositiveSmallIntegerField(default=0, editable=False)
+    retries = models.PositiveIntegerField(default=0, db_default=0, editable=False)  # given back after a fault
+    last_fault = models.CharField(max_length=255, blank=True, default="", db_default="", editable=False)
+    had_passphrase = models.BooleanField(null=True, editable=False)  # null: placed by an older release
 
     objects = OrderQuerySet.as_manager()
 
@@ -82,3 +85,53 @@ class OrderPassphrase(SealedRow):
         return SealContext(
             project_id=self.order.project.external_id, secret_id=self.order_id, version=1, kind="order"
         )
+
+
+class DeadLetter(models.Model):
+    """A message that no worker could take, kept whole until an operator replays or discards it.
+
+    The message itself is never shown: whoever may write to the broker chose its bytes.
+    """
+
+    class State(models.TextChoices):
+        KEPT = "kept", "kept"
+        REPLAY = "replay", "to be replayed"  # a relay will put it back into its queue
+        REPLAYED = "replayed", "replayed"
+        DISCARDED = "discarded", "discarded"
+
+    id = ExactCharField(primary_key=True, max_length=36, editable=False)
+    state = models.CharField(max_length=9, choices=State.choices, default=State.KEPT)
+    queue = models.CharField(max_length=255, default="keepsite.orders")
+    reason = models.CharField(max_length=255, help_text="why no worker took it")
+    task = models.CharField(max_length=255, blank=True, default="")
+    order_id = ExactCharField(max_length=36, blank=True, default="")
+    headers = models.JSONField()
+    content_type = models.CharField(max_length=255, blank=True, default="")
+    content_encoding = models.CharField(max_length=255, blank=True, default="")
+    body = models.BinaryField()
+    size_bytes = models.PositiveIntegerField()
+    arrived_at = models.DateTimeField(default=timezone.now, editable=False)
+    settled_at = models.DateTimeField(null=True, editable=False)
+
+    class Meta:
+        indexes = (models.Index(fields=["state", "arrived_at"], name="dead_letter_state"),)
+
+    def __str__(self) -> str:
+        return f"dead letter {self.id}"
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether all of the message was kept, so that it can be replayed."""
+        return len(self.body) == self.size_bytes
+
+
+class RetirementAlarm(models.Model):
+    """Keystone announced more deletions than is usual; nothing more is retired until it is cleared."""
+
+    id = ExactCharField(primary_key=True, max_length=36, editable=False)
+    detail = models.CharField(max_length=255)
+    raised_at = models.DateTimeField(default=timezone.now, editable=False)
+    cleared_at = models.DateTimeField(null=True, editable=False)
+
+    def __str__(self) -> str:
+        return str(self.detail)

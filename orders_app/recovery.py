@@ -5,13 +5,15 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from django.conf import settings
-from django.db.models import Q, QuerySet
+from django.db.models import Exists, OuterRef, Q, QuerySet
 from django.utils import timezone
 
 from keepsite import audit, writes
 from keepsite.errors import Conflict, InvalidInput, NotFound
+from keepsite.keyring.models import ProjectKEK
 from keepsite.projects.services import count_anew
 from orders_app.models import Order, OrderPassphrase
+from secrets_app.models import Payload
 from secrets_app.services import Purgeable, Purging, deleted_rows
 from secrets_app.services.purging import Hanging
 
@@ -43,7 +45,11 @@ def what_to_purge(
         finished = _days_before(now, orders_older_than_days)
         orders |= Q(status__in=FINISHED, updated_at__lt=finished)
         reason += f"; orders finished before {finished:%Y-%m-%dT%H:%M:%SZ}"
-    kinds = (_orders(Order.objects.filter(orders)), *deleted_rows(moment, with_expired=with_expired))
+    kinds = (
+        _orders(Order.objects.filter(orders)),
+        *deleted_rows(moment, with_expired=with_expired),
+        _keys_of_retired_projects(moment),
+    )
     return Purging(kinds=kinds, reason=reason)
 
 
@@ -107,6 +113,15 @@ def _orders(due: QuerySet[Any]) -> Purgeable:  # Any: a queryset of Order, typed
     return Purgeable(
         noun="orders", due=due, hanging=(Hanging(model=OrderPassphrase, path="order"),), listed=True
     )
+
+
+def _keys_of_retired_projects(moment: datetime) -> Purgeable:
+    """The pKEKs under which nothing is sealed any more: copies in backups open no more."""
+    in_use = (Exists(sealed.objects.filter(pkek=OuterRef("pk"))) for sealed in (Payload, OrderPassphrase))
+    unused = ProjectKEK.objects.filter(project__retired_at__lt=moment)
+    for use in in_use:
+        unused = unused.filter(~use)
+    return Purgeable(noun="project keys", due=unused)
 
 
 def _days_before(now: datetime, days: int) -> datetime:

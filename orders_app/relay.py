@@ -1,6 +1,7 @@
 """The relay: brings waiting orders, and rotations, from the database to the broker."""
 
 import threading
+import time
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 
@@ -18,16 +19,22 @@ from keepsite.errors import Unavailable
 from keepsite.ids import new_id
 from keepsite.keyring.rotation.runs import due_for_workers, hand_out
 from keepsite.keyring.tasks import RUN
+from keepsite.schedule.services import due_jobs
+from orders_app import dead_letters
 from orders_app.limits import OrderLimits
 from orders_app.models import Order
-from orders_app.tasks import FULFIL
+from orders_app.tasks import FULFIL, RUN_JOB
 from orders_app.wakeup import Nudges
 
 log = structlog.get_logger(__name__)
 
 BATCH = 100
+ON_THEIR_WAY = (
+    200  # orders at most that no worker has taken yet: of a longer queue, copies would be handed out
+)
 CONFIRM_TIMEOUT_S = 5
 LONGEST_PAUSE_S = 10.0
+TEND_S = 5.0  # scheduled jobs and dead letters are looked for this often
 
 
 class Relay:
@@ -42,6 +49,7 @@ class Relay:
         self.app = app
         self.limits = limits
         self.name = new_id()
+        self._tended_at = 0.0
 
     def run(self, stop: threading.Event) -> None:
         """Work until ``stop`` is set; database and broker may come and go."""
@@ -54,10 +62,14 @@ class Relay:
                 try:
                     handed_out = self.hand_out(timezone.now())
                     self.hand_out_runs(timezone.now())
+                    self._tend()
                     failures = 0
-                except (BrokerError, OSError, DatabaseError, Unavailable) as error:
+                except Exception as error:  # the edge: a relay that ends leaves orders waiting
                     failures += 1
-                    log.warning("relay.waiting", error=type(error).__name__, failures=failures)
+                    if isinstance(error, (BrokerError, OSError, DatabaseError, Unavailable)):
+                        log.warning("relay.waiting", error=type(error).__name__, failures=failures)
+                    else:
+                        log.exception("relay.failed", failures=failures)
                     connection.close()
                     handed_out = 0
                 close_old_connections()
@@ -103,10 +115,24 @@ class Relay:
             self.app.send_task(RUN, args=(run_id,), retry=False, confirm_timeout=CONFIRM_TIMEOUT_S)
         return len(mine)
 
+    def _tend(self) -> None:
+        """Now and then: hand out scheduled jobs, keep dead letters, put back what is to be replayed."""
+        if time.monotonic() < self._tended_at + TEND_S:
+            return
+        for name in due_jobs():
+            self.app.send_task(RUN_JOB, args=(name,), retry=False, confirm_timeout=CONFIRM_TIMEOUT_S)
+        dead_letters.publish_replays(self.app)
+        dead_letters.collect(self.app)
+        self._tended_at = time.monotonic()
+
     def _take(self, now: datetime) -> Sequence[str]:
         """Ids of due orders that no other relay takes at the same time."""
-        due = Order.objects.due(now, handed_out_before=now - timedelta(seconds=self.limits.handout_s))
+        since = now - timedelta(seconds=self.limits.handout_s)
+        due = Order.objects.due(now, handed_out_before=since)
         wanted = list(due.order_by("not_before", "id").values_list("id", flat=True)[:BATCH])
+        if wanted:
+            on_their_way = Order.objects.unclaimed(now).filter(handed_out_at__gte=since).count()
+            wanted = wanted[: max(0, ON_THEIR_WAY - on_their_way)]
         if not wanted:
             return []
         taken = Order.objects.filter(id__in=wanted, handed_out_by=self.name, handed_out_at=now)

@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import structlog
-from django.db.models import F
+from django.db.models import Case, DateTimeField, F, Value, When
 from django.utils import timezone
 
 from keepsite import audit, writes
@@ -81,6 +81,7 @@ def place_order(
         type=order_type,
         meta=meta,
         creator_id=actor.user_id,
+        had_passphrase=passphrase is not None,
     )
     sealed = None
     if passphrase is not None:
@@ -122,8 +123,15 @@ def delete_order(order: Order, *, actor: Principal) -> None:
 def claim(order_id: str) -> Claim | None:
     """Take hold of a waiting order, or None: it is done, deleted, or another worker has it."""
     now = timezone.now()
-    lease_until = now + timedelta(seconds=OrderLimits.from_settings().lease_s)
-    mine = Order.objects.filter(id=order_id, lease_until=lease_until)
+    limits = OrderLimits.from_settings()
+    pair_until = now + timedelta(seconds=limits.lease_s)
+    key_until = now + timedelta(seconds=limits.key_lease_s)
+    mine = Order.objects.filter(id=order_id, lease_until__in=(pair_until, key_until))
+    lease_until = Case(
+        When(type=Order.Type.KEY, then=Value(key_until)),
+        default=Value(pair_until),
+        output_field=DateTimeField(),
+    )
 
     def take() -> None:
         Order.objects.unclaimed(now).filter(id=order_id).update(
@@ -132,7 +140,7 @@ def claim(order_id: str) -> Claim | None:
 
     writes.commit(take, committed=mine.exists)
     order = mine.select_related("project").first()
-    return None if order is None else Claim(order=order, lease_until=lease_until)
+    return None if order is None else Claim(order=order, lease_until=order.lease_until)
 
 
 def fulfil(held: Claim) -> None:
@@ -157,11 +165,11 @@ def fulfil(held: Claim) -> None:
     audit.record("order.fulfilled", actor=_worker(held.order), subject=held.order)
 
 
-def release(held: Claim) -> None:
+def release(held: Claim, *, fault: str = "") -> None:
     """Give the order back after a fault that will pass; it is handed out again after a pause.
 
     The pause grows with the order's age.  The attempt does not count: however long the
-    HSM is away, orders wait for it.
+    HSM is away, orders wait for it.  Operators read ``fault``, clients do not.
     """
     now = timezone.now()
     waited_s = (now - held.order.created_at).total_seconds()
@@ -173,6 +181,8 @@ def release(held: Claim) -> None:
             handed_out_at=None,
             not_before=now + timedelta(seconds=pause),
             attempts=F("attempts") - 1,
+            retries=F("retries") + 1,
+            last_fault=fault[:255],
         )
 
     writes.commit(give_back, committed=Order.objects.filter(id=held.order.id, lease_until=None).exists)

@@ -23,7 +23,8 @@ mariadb-server-core|MariaDB, for the tests: only the program, no system service
 mariadb-client-core|helpers that MariaDB needs to create its first tables
 memcached|shared rate limits and the token cache of Keystone, for the tests
 rabbitmq-server|RabbitMQ, for the tests
-haproxy|the balancer of the blue and the green pool, for the tests
+haproxy|the balancers of the two pools and of three RabbitMQ nodes, for the tests
+iproute2|hosts whose cables the tests cut (network namespaces)
 chromium|the browser that the console tests drive
 '
 policy=/usr/sbin/policy-rc.d # Debian asks it before a package script starts a service

@@ -10,7 +10,7 @@ from keepsite.identity.models import APIKey
 from keepsite.keyring.models import MKEK, ProjectKEK
 from keepsite.projects.models import Project, ProjectQuota
 from keepsite.readonly import ReadOnlyAdmin, list_url
-from orders_app.models import Order
+from orders_app.models import DeadLetter, Order
 from secrets_app.models import (
     ACL,
     Container,
@@ -22,7 +22,7 @@ from secrets_app.models import (
 )
 
 GROUPS: tuple[tuple[str, tuple[type[Model], ...]], ...] = (
-    ("Stored", (Project, Secret, Container, Order)),
+    ("Stored", (Project, Secret, Container, Order, DeadLetter)),
     ("Use", (SecretConsumer, ContainerConsumer, ContainerSecret)),
     ("Keys", (MKEK, ProjectKEK, TransportKey)),
     ("Access", (APIKey, ACL, ProjectQuota, User)),

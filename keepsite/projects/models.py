@@ -26,6 +26,8 @@ class Project(models.Model):
     suspension_reason = models.CharField(
         max_length=255, blank=True, default="", db_default="", editable=False, help_text="for operators"
     )
+    # the identity service deleted it: all it had is deleted since, and nothing new is taken
+    retired_at = models.DateTimeField(null=True, editable=False)
 
     class Meta:
         permissions = (

@@ -5,6 +5,7 @@ from django.db import IntegrityError
 from django.db.models import F
 
 from keepsite import writes
+from keepsite.errors import NotAllowed
 from keepsite.ids import new_id
 from keepsite.prepared import Prepared
 from keepsite.projects.models import Project
@@ -12,13 +13,24 @@ from keepsite.projects.models import Project
 log = structlog.get_logger(__name__)
 
 
+class ProjectRetired(NotAllowed):
+    """The identity service has deleted the project; a token for it may outlive it by minutes."""
+
+    public = "This project has been deleted."
+
+
 def ensure_project(external_id: str) -> Project:
     """Return the project, made now if this is the first that is heard of it.
 
     Two callers at once get the same row.
+
+    Raises:
+        ProjectRetired: the identity service has deleted it.
     """
     known = _BY_EXTERNAL_ID.first(external_id=external_id)
     if known is not None:
+        if known.retired_at is not None:
+            raise ProjectRetired
         return known
     primary_key = new_id()
     try:

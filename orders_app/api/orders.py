@@ -19,6 +19,7 @@ from keepsite.identity.policy import Target
 from orders_app import services
 from orders_app.api.serializers import ORDER, NewOrderSerializer, OrderMetaSerializer, show_order
 from orders_app.models import Order
+from orders_app.waiting import wait_for_end
 from secrets_app.services.secrets import check_expiration
 
 
@@ -124,7 +125,7 @@ class OrderViewSet(ResourceViewSet):
     )
     def retrieve(self, request: Request, order_id: str) -> Response:  # noqa: ARG002  # the route's
         """How far the order is, and what came of it."""
-        return Response(show_order(self.order, request))
+        return Response(show_order(wait_for_end(self.order, now=timezone.now()), request))
 
     @described(
         Operation(

@@ -34,6 +34,7 @@ from secrets_app.services.recovery import (
     restore_container,
     restore_secret,
 )
+from secrets_app.services.retirement import rows_of_project
 from secrets_app.services.secrets import (
     Description,
     NewPayload,
@@ -84,6 +85,7 @@ __all__ = [
     "require_payload_wanted",
     "restore_container",
     "restore_secret",
+    "rows_of_project",
     "store_payload",
     "target_of",
     "withdraw_secret",

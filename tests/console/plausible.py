@@ -268,6 +268,26 @@ def _orders(chance, count, projects, now):
             )
         )
     Order.objects.bulk_create(rows)
+    _dead_letters(chance, now)
+
+
+def _dead_letters(chance, now):
+    from orders_app.models import DeadLetter
+
+    DeadLetter.objects.bulk_create(
+        DeadLetter(
+            id=str(_uuid(chance)),
+            state=state,
+            reason="This release knows no task 'orders.fulfil.v2'.",
+            task="orders.fulfil.v2",
+            headers={},
+            body=b"x",
+            size_bytes=1,
+            arrived_at=now - timedelta(hours=chance.uniform(0.2, 60)),
+            settled_at=None if state == DeadLetter.State.KEPT else now,
+        )
+        for state in DeadLetter.State
+    )
 
 
 def _api_keys(chance, projects, now):

@@ -22,6 +22,7 @@ LISTS = {
     "ACL": 5,
     "TransportKey": 5,
     "Order": 5,
+    "DeadLetter": 5,
     "MKEK": 5,
     "ProjectKEK": 6,  # the choices of its MKEK filter
     "APIKey": 5,

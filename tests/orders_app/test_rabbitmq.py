@@ -15,7 +15,7 @@ from tests.support.product import Product, wait_until
 
 pytestmark = pytest.mark.broker
 
-LIMITS = OrderLimits(lease_s=60, handout_s=15, max_attempts=20, poll_s=0.1)
+LIMITS = OrderLimits(lease_s=60, key_lease_s=15, handout_s=15, max_attempts=20, poll_s=0.1)
 
 
 @pytest.fixture

@@ -22,7 +22,7 @@ from orders_app.tasks import FULFIL
 from tests.support.product import wait_until
 from tests.support.servers.ports import free_ports
 
-LIMITS = OrderLimits(lease_s=60, handout_s=15, max_attempts=20, poll_s=0.1)
+LIMITS = OrderLimits(lease_s=60, key_lease_s=15, handout_s=15, max_attempts=20, poll_s=0.1)
 
 
 @pytest.fixture(autouse=True)
@@ -73,6 +73,19 @@ class TestHandOut:
 
         assert {order_id for _, (order_id,) in messages()} == {*placed}
 
+    def test_no_more_are_on_their_way_than_workers_take_before_copies_are_sent(
+        self, relay, place, messages, monkeypatch
+    ):
+        monkeypatch.setattr("orders_app.relay.ON_THEIR_WAY", 2)
+        for _ in range(3):
+            place()
+        now = timezone.now()
+
+        assert relay.hand_out(now) == 2
+        assert relay.hand_out(now + timedelta(seconds=1)) == 0
+        services.claim(messages()[0][1][0])
+        assert relay.hand_out(now + timedelta(seconds=2)) == 1
+
     def test_an_unclaimed_order_is_handed_out_again_after_handout_s(self, relay, order, messages):
         now = timezone.now()
         relay.hand_out(now)
@@ -81,7 +94,8 @@ class TestHandOut:
         assert relay.hand_out(now + timedelta(seconds=16)) == 1
         assert len(messages()) == 2
 
-    def test_a_claimed_order_waits_for_its_lease(self, relay, order):
+    def test_a_claimed_order_waits_for_its_lease(self, relay, order, settings):
+        settings.ORDER_KEY_LEASE_S = 60
         now = timezone.now()
         relay.hand_out(now)
         services.claim(order.id)
@@ -197,7 +211,9 @@ class TestRun:
             thread.join(20)
 
     def test_placing_an_order_wakes_it(self, place, running):
-        running(Relay(app, OrderLimits(lease_s=60, handout_s=15, max_attempts=20, poll_s=600)))
+        running(
+            Relay(app, OrderLimits(lease_s=60, key_lease_s=15, handout_s=15, max_attempts=20, poll_s=600))
+        )
         wait_until(lambda: Path(django_settings.RELAY_PIPE).exists())
 
         order = place()

@@ -14,6 +14,7 @@ from tests.support.servers.ports import free_ports
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 START_TIMEOUT_S = 60
+ALL = ("api", "worker", "relay")
 COMMANDS = {
     "api": ["-m", "gunicorn", "-c", "deploy/gunicorn.conf.py", "keepsite.wsgi"],
     "worker": [
@@ -21,6 +22,7 @@ COMMANDS = {
         "--concurrency", "1", "--without-gossip", "--without-mingle",
     ],
     "relay": ["manage.py", "order_relay"],
+    "listener": ["manage.py", "keystone_listener"],
 }  # fmt: skip
 
 
@@ -89,10 +91,10 @@ class Product:
 
     def start(self, *names):
         """Start these processes, or all, and wait until the API answers."""
-        for name in names or COMMANDS:
+        for name in names or ALL:
             log = (self.folder / f"{name}.log").open("ab")
             self.processes[name] = subprocess.Popen(
-                [sys.executable, *COMMANDS[name]],
+                [sys.executable, *COMMANDS[name.partition("-")[0]]],  # "worker-2" is one more worker
                 cwd=CHECKOUT, env=self.environment, stdout=log, stderr=log, start_new_session=True,
             )  # fmt: skip
             log.close()
@@ -112,6 +114,14 @@ class Product:
         process = self.processes.pop(name)
         os.killpg(process.pid, signal.SIGKILL)
         process.wait()
+
+    def freeze(self, name):
+        """Let a process stand still, with all it forked."""
+        os.killpg(self.processes[name].pid, signal.SIGSTOP)
+
+    def thaw(self, name):
+        """Let it go on."""
+        os.killpg(self.processes[name].pid, signal.SIGCONT)
 
     def stop(self):
         """End everything politely, then by force."""

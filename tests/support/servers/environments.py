@@ -38,15 +38,16 @@ class Environment:
             fcntl.flock(lock, fcntl.LOCK_EX)
             yield
 
-    def run(self, command: Sequence[str], **environment: str) -> None:
-        """Run a command that prepares something.
+    def run(self, command: Sequence[str], *, typed: str | None = None, **environment: str) -> None:
+        """Run a command that prepares something; ``typed`` is its standard input.
 
         Raises:
             ServerFailed: it ended with an error, which the message shows.
         """
         done = subprocess.run(
-            command, cwd=self.home, env=environment or None, capture_output=True, text=True, check=False
-        )
+            command, cwd=self.home, env=environment or None, input=typed,
+            capture_output=True, text=True, check=False,
+        )  # fmt: skip
         if done.returncode:
             raise ServerFailed(f"{command[0]} failed:\n{done.stdout[-2000:]}{done.stderr[-4000:]}")
 

@@ -14,7 +14,7 @@ from pathlib import Path
 from keystoneauth1 import adapter, session
 from keystoneauth1.identity import v3
 
-from tests.support.servers.environments import Environment
+from tests.support.servers.environments import CHECKOUT, Environment
 from tests.support.servers.ports import free_ports
 from tests.support.servers.server import Server
 
@@ -38,9 +38,10 @@ class Keystone(Server):
     name = "keystone"
     start_timeout_s = 90.0
 
-    def __init__(self) -> None:
+    def __init__(self, *, notify_url: str = "") -> None:
         super().__init__()
         self.port = self.brief_port = 0
+        self._notify_url = notify_url  # the RabbitMQ that hears what happens, as oslo.messaging writes it
 
     @property
     def url(self) -> str:
@@ -99,8 +100,19 @@ class Keystone(Server):
         answer = self._admin.get("/auth/tokens", headers={"X-Subject-Token": token}, raise_exc=False)
         return answer.status_code == 200
 
-    def make_project(self, name) -> str:
-        return self._make("project", name=name, domain_id=DOMAIN)
+    def make_project(self, name, domain_id=DOMAIN) -> str:
+        return self._make("project", name=name, domain_id=domain_id)
+
+    def make_domain(self, name) -> str:
+        return self._make("domain", name=name)
+
+    def delete_project(self, project_id) -> None:
+        self._admin.delete(f"/projects/{project_id}")
+
+    def delete_domain(self, domain_id) -> None:
+        """It must be disabled before; its projects go with it."""
+        self._admin.patch(f"/domains/{domain_id}", json={"domain": {"enabled": False}})
+        self._admin.delete(f"/domains/{domain_id}")
 
     def make_role(self, name) -> str:
         known = self._admin.get("/roles", params={"name": name}).json()["roles"]
@@ -160,7 +172,9 @@ class Keystone(Server):
 
     def _serve(self, port, *, lifetime_s) -> None:
         keystone_conf = self.folder / f"keystone-{port}.conf"
-        keystone_conf.write_text(_configuration(self.folder, lifetime_s=lifetime_s))
+        keystone_conf.write_text(
+            _configuration(self.folder, lifetime_s=lifetime_s) + _notifications(self._notify_url)
+        )
         # Not on the command line, which Keystone reads too.
         gunicorn_conf = self.folder / f"gunicorn-{port}.conf.py"
         gunicorn_conf.write_text(
@@ -232,6 +246,16 @@ password_hash_rounds = 4
 """
 
 
+def _notifications(url) -> str:
+    if not url:
+        return ""
+    return f"""\
+[oslo_messaging_notifications]
+driver = messagingv2
+transport_url = {url}
+"""
+
+
 def _make_keys(folder) -> None:
     for repository in ("fernet", "credential"):
         (folder / repository).mkdir(mode=0o700, exist_ok=True)
@@ -239,6 +263,14 @@ def _make_keys(folder) -> None:
             key = folder / repository / str(number)
             key.touch(mode=0o600)
             key.write_bytes(urlsafe_b64encode(secrets.token_bytes(32)))
+
+
+def send_notifications(url, events, *, driver) -> None:
+    """Have oslo.messaging's own notifier send ``events``, pairs of event type and payload."""
+    script = CHECKOUT / "tests/support/oslo_notifier.py"
+    ENVIRONMENT.run(
+        [ENVIRONMENT.program("python"), "-W", "ignore", str(script), url, driver], typed=json.dumps(events)
+    )
 
 
 def _bootstrapped() -> Path:

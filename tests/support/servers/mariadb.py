@@ -32,6 +32,22 @@ class MariaDB(Server):
         (self.port,) = free_ports(1)
         data = self.folder / "data"
         self._create_system_tables(data)
+        self._write_init_file()
+        self._run()
+
+    def kill(self) -> None:
+        """End it as a power cut would."""
+        process = self._processes.pop()
+        process.kill()
+        process.wait()
+
+    def bring_back(self) -> None:
+        """Start it again on its data and port; it recovers by itself."""
+        self._run()
+        self._wait_until_it_answers()
+
+    def _run(self) -> None:
+        data = self.folder / "data"
         self._spawn(
             [
                 _program("mariadbd"),
@@ -40,7 +56,7 @@ class MariaDB(Server):
                 f"--datadir={data}",
                 f"--socket={self.folder / 'socket'}",
                 f"--pid-file={self.folder / 'pid'}",
-                f"--init-file={self._write_init_file()}",
+                f"--init-file={self._init_file}",
                 "--bind-address=127.0.0.1",
                 f"--port={self.port}",
                 "--skip-name-resolve",
@@ -89,16 +105,18 @@ class MariaDB(Server):
         if done.returncode:
             raise ServerFailed(f"mariadb-install-db failed:\n{self._log_tail()}")
 
-    def _write_init_file(self) -> Path:
+    @property
+    def _init_file(self) -> Path:
+        return self.folder / "init.sql"
+
+    def _write_init_file(self) -> None:
         """The statements that make our user: in a file, because arguments can be read by everyone."""
-        init_file = self.folder / "init.sql"
-        init_file.touch(mode=0o600)
-        init_file.write_text(
-            f"CREATE DATABASE {DATABASE};\n"
-            f"CREATE USER '{USER}'@'127.0.0.1' IDENTIFIED BY '{self._password}';\n"
+        self._init_file.touch(mode=0o600)
+        self._init_file.write_text(  # run at every start
+            f"CREATE DATABASE IF NOT EXISTS {DATABASE};\n"
+            f"CREATE USER IF NOT EXISTS '{USER}'@'127.0.0.1' IDENTIFIED BY '{self._password}';\n"
             f"GRANT ALL ON *.* TO '{USER}'@'127.0.0.1';\n"
         )
-        return init_file
 
 
 def _as_root_if_root() -> list[str]:

@@ -1,0 +1,167 @@
+"""Orders: how long a client waits for a key, how many are made a second, how 10,000 that wait are worked off.
+
+Part of ``make bench``; every number is of this run on this machine, whose load it prints.
+"""
+
+import argparse
+import contextlib
+import os
+import tempfile
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import psutil
+from castellan.key_manager.barbican_key_manager import BarbicanKeyManager
+from keystoneauth1 import token_endpoint
+from oslo_config import cfg
+from oslo_context.context import RequestContext
+
+from tests.support.product import Product, wait_until
+from tests.support.product_rows import ProductRows
+from tests.support.servers.mariadb import MariaDB
+from tests.support.servers.rabbitmq import RabbitMQ
+
+CALLS = 100
+RATE_ORDERS = 400
+GOAL_S = 0.5
+ORDERS = "orders_app_order"
+PLACE = """
+from keepsite.projects.services import ensure_project
+from orders_app.models import Order
+meta = {{"name": None, "algorithm": "aes", "bit_length": 256, "expiration": None}}
+project = ensure_project("p1")
+orders = [Order(project=project, type="key", meta=meta, creator_id="u1") for _ in range({count})]
+Order.objects.bulk_create(orders, batch_size=500)
+"""
+
+
+@dataclass(frozen=True)
+class Setting:
+    title: str
+    database_url: str | None
+    broker_url: str | None
+
+
+def main():
+    options = arguments()
+    print(f"load average at the start: {os.getloadavg()[0]:.1f} on {os.cpu_count()} processors")
+    with MariaDB() as mariadb, RabbitMQ() as rabbitmq:
+        settings = {
+            "embedded": Setting("SQLite and a folder", None, None),
+            "servers": Setting("MariaDB and RabbitMQ", mariadb.url, rabbitmq.url),
+        }
+        for name in options.on:
+            print(f"\n{settings[name].title}", flush=True)
+            measure(settings[name], options)
+
+
+def arguments():
+    parser = argparse.ArgumentParser(description="Measure orders; every number is of this run.")
+    parser.add_argument("--calls", type=int, default=CALLS, help="of castellan's create_key")
+    parser.add_argument("--orders", type=int, default=RATE_ORDERS, help="for orders per second")
+    parser.add_argument("--queued", type=int, default=10_000, help="that wait for workers at once")
+    parser.add_argument("--on", nargs="*", choices=["embedded", "servers"], default=["embedded", "servers"])
+    return parser.parse_args()
+
+
+def measure(setting, options):
+    with tempfile.TemporaryDirectory(prefix="keepsite-bench-") as folder:
+        product = Product(
+            Path(folder) / "state", database_url=setting.database_url, broker_url=setting.broker_url
+        ).setup()
+        rows = ProductRows(product)
+        try:
+            product.start("api", "relay", "worker")
+            create_key(product, options.calls)
+            drain(product, rows, options.orders, ["worker"])
+            drain(product, rows, options.orders, ["worker", "worker-2"])
+            drain(product, rows, options.queued, ["worker", "worker-2"])
+        finally:
+            product.stop()
+
+
+def create_key(product, calls):
+    """castellan's create_key as Nova and Cinder call it: it orders, asks, sleeps, deletes the order."""
+    manager, context = castellan_manager(product)
+    manager.create_key(context, "aes", 256)
+    seconds = []
+    for _ in range(calls):
+        began = time.perf_counter()
+        manager.create_key(context, "aes", 256)
+        seconds.append(time.perf_counter() - began)
+    seconds.sort()
+    below = sum(one < GOAL_S for one in seconds)
+    shown = ", ".join(
+        f"p{percent} {seconds[min(calls - 1, calls * percent // 100)]:.3f}" for percent in (50, 90, 99)
+    )
+    print(
+        f"  create_key, {calls} calls: {shown}, max {seconds[-1]:.3f} s; {below} below {GOAL_S} s", flush=True
+    )
+    print("    (castellan itself sleeps 0.25 s in each, and one second more if the order was not ready)")
+
+
+def castellan_manager(product):
+    conf = cfg.ConfigOpts()
+    conf([], project="bench", default_config_files=[], default_config_dirs=[])
+    manager = BarbicanKeyManager(conf)
+    conf.set_override("barbican_endpoint", product.url, "barbican")
+    return manager, Context(product.url, product.key)
+
+
+class Context(RequestContext):
+    """A request's context as nova makes it: it brings its own way to authenticate."""
+
+    def __init__(self, url, key):
+        super().__init__(overwrite=False)
+        self._auth = token_endpoint.Token(url, key)
+
+    def get_auth_plugin(self):
+        return self._auth
+
+
+def drain(product, rows, count, workers):
+    """Have ``workers`` work off ``count`` orders that wait for them."""
+    for name in [name for name in product.processes if name.startswith("worker")]:
+        product.processes[name].terminate()
+        product.processes.pop(name).wait()
+    product.start(*workers)
+    wait_until(lambda: all(is_ready(product, name) for name in workers), 60)
+    began = time.perf_counter()
+    product.manage("shell", "--no-imports", "-c", PLACE.format(count=count))
+    inserted = time.perf_counter() - began
+    began, peak = time.perf_counter(), 0
+    waiting = f"{ORDERS} WHERE status = 'PENDING'"
+    left = rows.count(waiting)
+    start = left
+    while left:
+        time.sleep(0.1)
+        peak = max([peak, *(memory_mib(product.processes[name].pid) for name in workers)])
+        left = rows.count(waiting)
+    seconds = time.perf_counter() - began
+    print(
+        f"  {count} orders that wait, {len(workers)} worker(s): {start / seconds:.0f} a second "
+        f"({start} in {seconds:.1f} s, after {inserted:.1f} s of placing); a worker has {peak:.0f} MiB",
+        flush=True,
+    )
+
+
+def is_ready(product, name):
+    """A worker's child is there: it forks after it has read its settings."""
+    with contextlib.suppress(psutil.NoSuchProcess):
+        return bool(psutil.Process(product.processes[name].pid).children())
+    return False
+
+
+def memory_mib(pid):
+    """Of a worker and its child, shared pages divided."""
+    total = 0
+    with contextlib.suppress(psutil.NoSuchProcess):
+        worker = psutil.Process(pid)
+        for process in (worker, *worker.children(recursive=True)):
+            total += process.memory_full_info().pss
+    return total / 2**20
+
+
+if __name__ == "__main__":
+    main()

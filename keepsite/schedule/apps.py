@@ -1,0 +1,9 @@
+from django.apps import AppConfig
+
+
+class ScheduleConfig(AppConfig):
+    """Jobs that are due at intervals."""
+
+    name = "keepsite.schedule"
+    label = "schedule"
+    verbose_name = "Schedule"
