@@ -3,6 +3,7 @@
 from typing import Any
 
 from django.http import HttpRequest, JsonResponse
+from django.views.decorators.csrf import csrf_exempt
 
 from keepsite.api.context import context_of
 from keepsite.api.exceptions import error_body
@@ -13,6 +14,7 @@ MULTIPLE_CHOICES = 300
 JSON_HOME = "application/json-home"
 
 
+@csrf_exempt  # no form posts here: what is not GET is answered as everywhere in the API
 def versions(request: HttpRequest) -> JsonResponse:
     """All versions, to anybody; always 300, as clients expect of an unversioned endpoint."""
     refusal = _refusal(request)
@@ -23,6 +25,7 @@ def versions(request: HttpRequest) -> JsonResponse:
     return JsonResponse(body, status=MULTIPLE_CHOICES)
 
 
+@csrf_exempt
 def version(request: HttpRequest) -> JsonResponse:
     """The one version there is, to callers with an identity."""
     return _refusal(request) or JsonResponse({"version": _element(request)})

@@ -6,9 +6,11 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from keepsite.api.bodies import json_object
+from keepsite.api.fields import NOT_STORABLE, is_storable
 from keepsite.api.paging import envelope
 from keepsite.api.viewsets import ResourceViewSet
 from keepsite.errors import InvalidInput, NotFound
+from keepsite.identity.principal import PROJECT_ID_MAX_CHARS
 from keepsite.projects import quotas
 from keepsite.projects.models import ProjectQuota
 from keepsite.projects.services import ensure_project
@@ -61,7 +63,12 @@ class ProjectQuotaViewSet(ResourceViewSet):
 
     def update(self, request: Request, project_id: str) -> HttpResponse:
         """Set some of them."""
-        quotas.set_quota(project_id, _limits(json_object(request)), actor=self.principal)
+        limits = _limits(json_object(request))
+        if len(project_id) > PROJECT_ID_MAX_CHARS or not is_storable(project_id):
+            raise InvalidInput(
+                f"The project id must be 1 to {PROJECT_ID_MAX_CHARS} characters long; it {NOT_STORABLE}."
+            )
+        quotas.set_quota(project_id, limits, actor=self.principal)
         return HttpResponse(status=HTTPStatus.NO_CONTENT)
 
     def destroy(self, request: Request, project_id: str) -> HttpResponse:  # noqa: ARG002  # the route's
@@ -81,9 +88,14 @@ def _limits(body: dict[str, Any]) -> dict[str, int]:  # Any: JSON values
     if limits.keys() - {*quotas.RESOURCES}:
         raise _refused(f"known resources are {', '.join(quotas.RESOURCES)}")
     for resource, limit in limits.items():
-        if isinstance(limit, bool) or not isinstance(limit, int) or abs(limit) > LIMIT_MAX:
-            raise _refused(f"{resource} must be an integer; -1 is unlimited")
-    return limits
+        if isinstance(limit, bool) or not isinstance(limit, int | float) or not _is_limit(limit):
+            raise _refused(f"{resource} must be an integer from -{LIMIT_MAX} to {LIMIT_MAX}; -1 is unlimited")
+    return {resource: int(limit) for resource, limit in limits.items()}
+
+
+def _is_limit(number: float) -> bool:
+    """Whether it is whole, as 12.0 is, and within the bounds."""
+    return abs(number) <= LIMIT_MAX and number == int(number)
 
 
 def _refused(reason: str) -> InvalidInput:
