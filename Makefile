@@ -12,7 +12,7 @@ PIP_COMPILE := $(BIN)/pip-compile --quiet --generate-hashes --no-emit-index-url 
 	--no-emit-trusted-host --no-header --strip-extras --allow-unsafe --no-annotate
 
 .DEFAULT_GOAL := help
-.PHONY: help run test lint bench screenshots lock clean-state
+.PHONY: help run test lint bench fuzz screenshots lock clean-state
 
 help: ## List these commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s  %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -43,6 +43,11 @@ bench: ## How fast it is, as ratios
 	@deploy/embedded/packages.sh run
 	@deploy/embedded/venv.sh constraints-dev.txt
 	@$(BIN)/python -m bench.run
+
+fuzz: ## Bad requests by the thousand; FLAGS="--requests 20000 --database mariadb --seed 1"
+	@deploy/embedded/packages.sh test
+	@deploy/embedded/venv.sh constraints-dev.txt
+	@$(BIN)/python -m tests.fuzz.campaign $(FLAGS)
 
 screenshots: ## Pictures of the console, light and dark, in .screens
 	@deploy/embedded/packages.sh test
