@@ -12,7 +12,7 @@ PIP_COMPILE := $(BIN)/pip-compile --quiet --generate-hashes --no-emit-index-url 
 	--no-emit-trusted-host --no-header --strip-extras --allow-unsafe --no-annotate
 
 .DEFAULT_GOAL := help
-.PHONY: help run test lint bench chaos-colour chaos-hsm chaos-orders chaos-rotation fuzz-hsm compare-barbican schemathesis screenshots lock clean-state
+.PHONY: help run test lint bench chaos-colour chaos-hsm chaos-orders chaos-rotation fuzz fuzz-hsm compare-barbican schemathesis screenshots lock clean-state
 
 help: ## List these commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-17s  %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -78,6 +78,11 @@ chaos-orders: ## 2,000 orders while everything is killed or cut off in turn; tak
 	@deploy/embedded/packages.sh test
 	@deploy/embedded/venv.sh constraints-dev.txt
 	@$(BIN)/python -m tests.cluster.chaos_orders $(FLAGS)
+
+fuzz: ## Bad requests by the thousand; FLAGS="--requests 20000 --database mariadb --seed 1"
+	@deploy/embedded/packages.sh test
+	@deploy/embedded/venv.sh constraints-dev.txt
+	@$(BIN)/python -m tests.fuzz.campaign $(FLAGS)
 
 screenshots: ## Pictures of the console, light and dark, in .screens
 	@deploy/embedded/packages.sh test

@@ -3,17 +3,22 @@
 The numbers come from the environment; ``keepsite/env.py`` describes them.
 """
 
+import json
 import os
 import signal
 import subprocess
 import sys
+from http import HTTPStatus
 from pathlib import Path
 from typing import Any
+
+from gunicorn import util
+from gunicorn.http import errors
+from gunicorn.workers.gthread import ThreadWorker
 
 from keepsite.metrics import files as metrics_files
 
 bind = os.environ.get("KEEPSITE_BIND", "127.0.0.1:9311")
-worker_class = "gthread"
 workers = int(os.environ.get("KEEPSITE_WORKERS", "2"))
 threads = int(os.environ.get("KEEPSITE_THREADS", "8"))
 preload_app = False  # the PKCS#11 module must be loaded after the fork
@@ -39,6 +44,61 @@ umask = 0o077
 worker_tmp_dir = "/dev/shm" if Path("/dev/shm").is_dir() else None  # noqa: S108  # heartbeats never wait on a disk
 
 state_dir = Path(os.environ.get("KEEPSITE_STATE_DIR", "/var/lib/keepsite"))
+# What is no HTTP, or more of it than we take: the status, and what is accepted instead.
+NOT_TAKEN = (
+    (
+        errors.LimitRequestLine,
+        HTTPStatus.REQUEST_URI_TOO_LONG,
+        f"A request line has at most {limit_request_line} bytes.",
+    ),
+    (
+        errors.LimitRequestHeaders,
+        HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE,
+        f"At most {limit_request_fields} headers of at most {limit_request_field_size} bytes.",
+    ),
+    (
+        errors.ExpectationFailed,
+        HTTPStatus.EXPECTATION_FAILED,
+        "The only expectation supported is 100-continue.",
+    ),
+    (
+        errors.UnsupportedTransferCoding,
+        HTTPStatus.BAD_REQUEST,
+        "The only transfer coding supported is chunked.",
+    ),
+    (
+        errors.ParseException,
+        HTTPStatus.BAD_REQUEST,
+        "The request is not valid HTTP/1.1; check its request line, headers and length.",
+    ),
+)
+OUR_FAULT = (errors.InvalidResponseHeader, errors.InvalidResponseHeaderName, errors.ConfigurationProblem)
+
+
+class JSONErrorWorker(ThreadWorker):
+    """Answers what it refuses before the application sees it in the application's form, not as a page."""
+
+    def handle_error(self, req: object, client: object, addr: tuple[str, int], exc: Exception) -> None:
+        """Log ``exc`` and answer in the body of all API errors: ``code``, ``title`` and ``description``."""
+        refusal = next((refusal for refusal in NOT_TAKEN if isinstance(exc, refusal[0])), None)
+        if refusal is None or isinstance(exc, OUR_FAULT):
+            super().handle_error(req, client, addr, exc)  # a 500, with its trace in the log
+            return
+        _, status, description = refusal
+        self.log.warning("Invalid request from %s: %s", (addr or ("a socket",))[0], type(exc).__name__)
+        body = json.dumps({"code": status.value, "title": status.phrase, "description": description})
+        head = (
+            f"HTTP/1.1 {status.value} {status.phrase}\r\nConnection: close\r\nContent-Type: application/json"
+        )
+        try:
+            util.write_nonblock(
+                client, f"{head}\r\nContent-Length: {len(body)}\r\n\r\n{body}".encode("ascii")
+            )
+        except OSError as error:
+            self.log.debug("The client did not wait for the answer: %s", error)
+
+
+worker_class = JSONErrorWorker
 MANAGE = Path(__file__).resolve().parent.parent / "manage.py"
 
 

@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pytest
 from django.conf import settings
+from django.core import signals
+from django.db import close_old_connections
 
 from hsm.member import State
 from hsm.provider import hsm
@@ -56,6 +58,16 @@ def mkek(db, _generated_mkek):
 def api(mkek):
     """A member of project p1, with an API key; ``api.other(...)`` is somebody else."""
     return Caller.make(project="p1", user="u1", roles=["member"])
+
+
+@pytest.fixture
+def one_connection(db):
+    """Requests that go through the WSGI application leave the test's transaction open."""
+    for signal in (signals.request_started, signals.request_finished):
+        signal.disconnect(close_old_connections)
+    yield
+    for signal in (signals.request_started, signals.request_finished):
+        signal.connect(close_old_connections)
 
 
 @pytest.fixture

@@ -10,6 +10,7 @@ from rest_framework.request import Request
 
 from keepsite.errors import InvalidInput, TooLarge, UnsupportedBody
 
+MAX_DIGITS = 18  # of a declared length; no longer number is one, and none costs time to read
 MAX_DEPTH = 20  # levels of nesting; the contract's deepest body has four
 # Possessive, and content with a string that never ends: one pass whatever the text, so that a body of
 # escaped quotes cannot keep the process busy.  The parser refuses such a body afterwards.
@@ -59,7 +60,11 @@ def bounded(request: Request, *, what: str, limit_bytes: int) -> bytes:
     """
     http: HttpRequest = request._request  # noqa: SLF001  # the Django request behind the framework's
     declared: str = http.META.get("CONTENT_LENGTH") or "0"
-    if declared.isdigit() and int(declared) > limit_bytes:
+    if (
+        declared.isascii()
+        and declared.isdigit()
+        and (len(declared) > MAX_DIGITS or int(declared) > limit_bytes)
+    ):
         raise TooLarge(what=what, limit_bytes=limit_bytes)
     raw = _stream_of(http).read(limit_bytes + 1)
     if len(raw) > limit_bytes:

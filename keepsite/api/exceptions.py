@@ -5,7 +5,8 @@ from http import HTTPStatus
 from typing import Any
 
 import structlog
-from django.core.exceptions import RequestDataTooBig, SuspiciousOperation
+from django.conf import settings
+from django.core.exceptions import RequestDataTooBig, SuspiciousOperation, TooManyFieldsSent
 from django.db import Error as DatabaseError
 from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
 from django.views import defaults
@@ -85,13 +86,19 @@ def exception_handler(
     if isinstance(error, RequestDataTooBig):
         return Response(error_body(413, str(error)), status=413)
     if isinstance(error, SuspiciousOperation):
-        return Response(error_body(400, "The request was refused."), status=400)
+        return Response(error_body(400, _why_suspicious(error)), status=400)
     if isinstance(error, Http404):
         return Response(error_body(404, ""), status=404)
     if isinstance(error, drf.APIException):
         return _from_framework(error, context)
     log.error("api.unexpected_error", error=type(error).__name__, exc_info=error)
     return Response(error_body(500, errors.KeepsiteError.public), status=500)
+
+
+def _why_suspicious(error: SuspiciousOperation) -> str:
+    if isinstance(error, TooManyFieldsSent):
+        return f"A query may have at most {settings.DATA_UPLOAD_MAX_NUMBER_FIELDS} parameters."
+    return "The request was refused."
 
 
 def _from_framework(

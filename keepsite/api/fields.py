@@ -12,7 +12,13 @@ from keepsite.api.openapi.schemas import JSON
 from keepsite.errors import InvalidInput
 
 TEXT_MAX_CHARS = 255
-_UNSTORABLE = re.compile("[\\x00\\ud800-\\udfff]")  # what no database stores as text
+_UNSTORABLE = re.compile("[\\x00\\ud800-\\udfff]")
+NOT_STORABLE = "must hold neither NUL nor half of a surrogate pair"
+
+
+def is_storable(text: str) -> bool:
+    """Whether every database can keep ``text``: no NUL, no half of a surrogate pair."""
+    return _UNSTORABLE.search(text) is None
 
 
 class Text(serializers.Field[str, object, str, Any]):
@@ -42,8 +48,8 @@ class Text(serializers.Field[str, object, str, Any]):
             raise serializers.ValidationError("must not be empty")
         if self.max_chars is not None and len(text) > self.max_chars:
             raise serializers.ValidationError(f"must be at most {self.max_chars} characters long")
-        if _UNSTORABLE.search(text):
-            raise serializers.ValidationError("must hold neither NUL nor half of a surrogate pair")
+        if not is_storable(text):
+            raise serializers.ValidationError(NOT_STORABLE)
         return text
 
     def to_representation(self, value: str) -> str:

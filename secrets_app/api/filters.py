@@ -23,6 +23,7 @@ SORTS = {
 UNCHANGING = ("name", "alg", "mode", "secret_type", "bits", "created", "expiration")  # all but updated
 PATTERNS = {"name": "name", "alg": "algorithm", "mode": "mode"}
 MOMENTS = {"created": "created_at", "updated": "updated_at", "expiration": "expires_at"}
+BITS_MAX_DIGITS = 18  # a number of 64 bits; longer ones are taken for no number
 BOUNDS = {"gt": "lower", "gte": "lower", "lt": "upper", "lte": "upper", "exact": "equality"}
 
 FILTERS = (
@@ -77,13 +78,17 @@ def filtered(secrets: SecretQuerySet, query: QueryDict) -> SecretQuerySet:
             secrets = secrets.filter(**{f"{column}__like": text})
     if secret_type := query.get("secret_type"):
         secrets = secrets.filter(secret_type=secret_type)
-    bits = query.get("bits", "")
-    if bits.isascii() and bits.isdigit() and int(bits) > 0:
-        secrets = secrets.filter(bit_length=int(bits))
+    if bits := _positive(query.get("bits", "")):
+        secrets = secrets.filter(bit_length=bits)
     for parameter, column in MOMENTS.items():
         if text := query.get(parameter):
             secrets = secrets.filter(**_moments(parameter, column, text))
     return secrets.in_stable_order(*_sort_fields(query.get("sort", "")))
+
+
+def _positive(text: str) -> int:
+    """The number that ``text`` writes; zero for what is none, which filters nothing."""
+    return int(text) if text.isascii() and text.isdigit() and len(text) <= BITS_MAX_DIGITS else 0
 
 
 def _moments(parameter: str, column: str, text: str) -> dict[str, datetime]:

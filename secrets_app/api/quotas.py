@@ -7,7 +7,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from keepsite.api.bodies import json_object
-from keepsite.api.fields import is_whole
+from keepsite.api.fields import NOT_STORABLE, is_storable, is_whole
 from keepsite.api.openapi import (
     Answer,
     Component,
@@ -128,7 +128,10 @@ class ProjectQuotaViewSet(ResourceViewSet):
     )
     def update(self, request: Request, project_id: str) -> HttpResponse:
         """Set some of them."""
-        quotas.set_quota(project_id, _limits(json_object(request)), actor=self.principal)
+        limits = _limits(json_object(request))
+        if not is_storable(project_id):
+            raise InvalidInput(f"The project id {NOT_STORABLE}.")
+        quotas.set_quota(project_id, limits, actor=self.principal)
         return HttpResponse(status=HTTPStatus.NO_CONTENT)
 
     @described(
@@ -156,7 +159,7 @@ def _limits(body: dict[str, Any]) -> dict[str, int]:  # Any: JSON values
         raise _refused(f"known resources are {', '.join(quotas.RESOURCES)}")
     for resource, limit in limits.items():
         if not is_whole(limit) or abs(limit) > LIMIT_MAX:
-            raise _refused(f"{resource} must be an integer; -1 is unlimited")
+            raise _refused(f"{resource} must be an integer from -{LIMIT_MAX} to {LIMIT_MAX}; -1 is unlimited")
     return {resource: int(limit) for resource, limit in limits.items()}
 
 

@@ -3,7 +3,7 @@ import pytest
 MAKE_KEYS = """
 from keepsite.identity.api_keys import create_api_key
 from keepsite.identity.operators import command_principal
-for number in range(40):
+for number in range(80):
     project = f"project {number}"
     who = {"user_id": "u1", "roles": ["member"], "name": "tests", "actor": command_principal()}
     print(create_api_key(project_id=project, **who)[1])

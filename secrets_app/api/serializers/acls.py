@@ -1,6 +1,6 @@
 from typing import Any
 
-from keepsite.api.fields import TEXT_MAX_CHARS, moment_text
+from keepsite.api.fields import NOT_STORABLE, TEXT_MAX_CHARS, is_storable, moment_text
 from keepsite.api.openapi import MOMENT, Component, array, record, text
 from keepsite.errors import InvalidInput
 from secrets_app.models import ACL
@@ -74,6 +74,8 @@ def _users(read: dict[str, Any]) -> frozenset[str] | None:  # Any: JSON values
     stripped = frozenset(user.strip() for user in users)
     if not all(1 <= len(user) <= TEXT_MAX_CHARS for user in stripped):
         raise _refused(f"a user id has 1 to {TEXT_MAX_CHARS} characters")
+    if not all(map(is_storable, stripped)):
+        raise _refused(f"a user id {NOT_STORABLE}")
     return stripped
 
 

@@ -1,7 +1,7 @@
 import re
 from typing import Any
 
-from keepsite.api.fields import TEXT_MAX_CHARS
+from keepsite.api.fields import NOT_STORABLE, TEXT_MAX_CHARS, is_storable
 from keepsite.api.openapi import Component, open_record, record, text
 from keepsite.errors import InvalidInput
 
@@ -48,6 +48,8 @@ def _name(text: object, schema: str) -> str:
 def _value(text: object, schema: str) -> str:
     if not isinstance(text, str) or len(text.strip()) > TEXT_MAX_CHARS:
         raise _refused(schema, f"a value is a text of at most {TEXT_MAX_CHARS} characters")
+    if not is_storable(text):
+        raise _refused(schema, f"a value {NOT_STORABLE}")
     return text.strip()
 
 
