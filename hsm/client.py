@@ -129,6 +129,7 @@ class HSM:
         self._start_if_needed()
         if member is None:
             return self._group.run_once(work)
+        self._group.wait_until_started(_START_WAIT_S, all_of_them=True)
         named = next(one for one in self._group.members if one.config.name == member)
         return named.serve(work, once=True)
 

@@ -15,6 +15,7 @@ from keepsite.ids import new_id
 from keepsite.projects.models import Project
 from orders_app.models import Order
 from orders_app.recovery import what_to_purge
+from secrets_app.choices import ContainerType
 from secrets_app.models import Container, Secret
 from secrets_app.services import purging
 
@@ -51,11 +52,14 @@ def _row(model, project, number, now):
     row = model(id=new_id(), project=project, created_at=made, updated_at=made)
     row.deleted_at = now - timedelta(days=number % 60) if number % 20 == 0 else None
     if model is Order:
-        row.type, row.meta = Order.Type.KEY, {}
+        row.type = Order.Type.KEY
+        row.meta = {"name": None, "algorithm": "aes", "bit_length": 256, "expiration": None}
         row.status = Order.Status.PENDING if number % 50 == 1 else Order.Status.ACTIVE
         row.not_before = made
         return row
     row.name = f"name-{number}"
+    if model is Container:
+        row.type = ContainerType.GENERIC
     if model is Secret:
         row.expires_at = now + timedelta(hours=number - 100) if number % 3 == 0 else None
     return row

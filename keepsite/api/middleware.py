@@ -14,9 +14,10 @@ from keepsite.api import limits, microversions
 from keepsite.api.context import ApiContext, attach
 from keepsite.api.exceptions import database_away, error_response
 from keepsite.api.refs import base_href
-from keepsite.errors import KeepsiteError, NotAuthenticated
+from keepsite.errors import KeepsiteError, NotAllowed, NotAuthenticated
 from keepsite.identity.authentication import authenticate, challenge, refuse_suspended
 from keepsite.identity.paths import needs_identity, normalised
+from keepsite.identity.principal import Principal
 
 log = structlog.get_logger(__name__)
 
@@ -67,13 +68,13 @@ class ApiMiddleware:
                 structlog.contextvars.bind_contextvars(
                     project_id=principal.project_id, user_id=principal.user_id
                 )
-                refuse_suspended(principal)
                 limits.charge(principal, method=request.method or "", path=request.path_info)
             context.microversion = microversions.negotiate(request.headers.get(microversions.HEADER))
+            refusal = _refusal_of_suspended(context.principal)
         except NotAuthenticated as error:
-            refusal = error_response(error)
-            refusal["WWW-Authenticate"] = challenge()
-            return refusal
+            unknown = error_response(error)
+            unknown["WWW-Authenticate"] = challenge()
+            return unknown
         except KeepsiteError as error:
             return error_response(error)
         except DatabaseError as error:
@@ -83,7 +84,7 @@ class ApiMiddleware:
         except Exception as error:  # noqa: BLE001  # as Django would answer, a host not ours for one, but recorded
             return response_for_exception(request, error)
         attach(request, context)
-        response = self.get_response(request)
+        response = self.get_response(request) if refusal is None else refusal
         response[microversions.HEADER] = f"{microversions.SERVICE} {context.microversion}"
         patch_vary_headers(response, [microversions.HEADER])
         return response
@@ -92,6 +93,17 @@ class ApiMiddleware:
 def is_api_path(path: str) -> bool:
     """Whether the API answers for ``path``; the console, static files and health do otherwise."""
     return path == "/" or needs_identity(path)
+
+
+def _refusal_of_suspended(principal: Principal | None) -> HttpResponse | None:
+    """The answer to callers of a suspended project; like every later one it tells the microversion."""
+    if principal is None:
+        return None
+    try:
+        refuse_suspended(principal)
+    except NotAllowed as error:
+        return error_response(error)
+    return None
 
 
 def _recorded(call: audit.Call, response: HttpResponse) -> HttpResponse:

@@ -14,6 +14,7 @@ _LOOK = frozenset(
         "identity.view_apikey",
         "keyring.view_mkek",
         "keyring.view_projectkek",
+        "orders_app.view_deadletter",
         "orders_app.view_order",
         "projects.view_project",
         "projects.view_projectquota",

@@ -23,7 +23,7 @@ SORTS = {
 UNCHANGING = ("name", "alg", "mode", "secret_type", "bits", "created", "expiration")  # all but updated
 PATTERNS = {"name": "name", "alg": "algorithm", "mode": "mode"}
 MOMENTS = {"created": "created_at", "updated": "updated_at", "expiration": "expires_at"}
-BITS_MAX_DIGITS = 18  # a number of 64 bits; longer ones are taken for no number
+BITS_MAX_DIGITS = 18  # of a number of 64 bits
 BOUNDS = {"gt": "lower", "gte": "lower", "lt": "upper", "lte": "upper", "exact": "equality"}
 
 FILTERS = (
@@ -87,8 +87,9 @@ def filtered(secrets: SecretQuerySet, query: QueryDict) -> SecretQuerySet:
 
 
 def _positive(text: str) -> int:
-    """The number that ``text`` writes; zero for what is none, which filters nothing."""
-    return int(text) if text.isascii() and text.isdigit() and len(text) <= BITS_MAX_DIGITS else 0
+    """The number that ``text`` writes, or one that no secret has if it is longer; zero for what is none."""
+    digits = text.lstrip("0") if text.isascii() and text.isdigit() else ""
+    return int(digits[:BITS_MAX_DIGITS] or 0)
 
 
 def _moments(parameter: str, column: str, text: str) -> dict[str, datetime]:

@@ -39,6 +39,7 @@ DETAILS_AT_MOST = {
     "ACL": 5,
     "TransportKey": 4,
     "Order": 5,
+    "DeadLetter": 4,
     "MKEK": 4,
     "ProjectKEK": 4,
     "APIKey": 4,

@@ -58,7 +58,15 @@ class TestHsmCheck:
         assert (member["state"], member["history"][-1]["state"]) == ("up", "up")
         assert member["verbs"]["login"]["calls"] == 1
         assert facts["footprint"]["objects"] == 3 * settings.HSM_CACHE_MAX_KEYS
-        assert facts["mkeks"] == [{"label": mkek.label, "id": mkek.mkek_id.hex(), "kcv": mkek.kcv.hex()}]
+        assert facts["mkeks"] == [
+            {
+                "label": mkek.label,
+                "id": mkek.mkek_id.hex(),
+                "kcv": mkek.kcv.hex(),
+                "template": "none",
+                "members": [member["name"]],
+            }
+        ]
         assert "1234" not in json.dumps(facts)
 
     def test_one_member_of_two_that_cannot_serve_fails_it_and_is_named(self, make_pair, settings, capsys):

@@ -6,7 +6,6 @@ import pytest
 from django.db import OperationalError, connection
 from django.utils import timezone
 
-from hsm.member import State
 from hsm.provider import hsm
 from keepsite.keyring.models import ProjectKEK
 from orders_app import services
@@ -209,7 +208,7 @@ class TestFaultsThatPass:
 
     @pytest.fixture
     def token_is_back(self):
-        return lambda: wait_until(lambda: all(member.state is State.UP for member in hsm().status()))
+        return lambda: wait_until(lambda: all(member.state.serves for member in hsm().status()))
 
 
 class TestFaultsThatDoNot:

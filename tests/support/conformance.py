@@ -18,14 +18,15 @@ DOCUMENT = "urn:keepsite:openapi"
 def assert_conforms(method, url, response):
     """The answer to a request that a test made is one that the document describes.
 
-    Methods and paths that it does not describe are 404 or 405, and OPTIONS 200; pages are not the API.
+    Methods and paths that it does not describe are 404 or 405 (403 to a suspended project), and
+    OPTIONS 200; pages are not the API.
     """
     path = normalised(unquote(url.partition("?")[0]))
     if method == "OPTIONS" or not (path in {"/", "/healthcheck"} or path.startswith("/v1")):
         return
     operation = operation_of(method, path)
     if operation is None:
-        assert response.status_code in {400, 401, 404, 405, 406, 429, 503}, response.content
+        assert response.status_code in {400, 401, 403, 404, 405, 406, 429, 503}, response.content
         return
     said = operation["responses"].get(str(response.status_code))
     assert said is not None, (
