@@ -125,12 +125,16 @@ def server_error(request: HttpRequest) -> HttpResponse:
     """Django's 500: an error outside of the API's views."""
     if request.path_info.startswith("/admin/"):
         return defaults.server_error(request)
-    return JsonResponse(error_body(500, errors.KeepsiteError.public), status=500)
+    return _with_length(JsonResponse(error_body(500, errors.KeepsiteError.public), status=500))
 
 
 def bad_request(request: HttpRequest, exception: Exception) -> JsonResponse:  # noqa: ARG001  # Django's signature
     """Django's 400: a Host header that is not ours, and the like."""
-    return JsonResponse(
-        error_body(400, "The request was refused. Check the Host header against KEEPSITE_ALLOWED_HOSTS."),
-        status=400,
-    )
+    body = error_body(400, "The request was refused. Check the Host header against KEEPSITE_ALLOWED_HOSTS.")
+    return _with_length(JsonResponse(body, status=400))
+
+
+def _with_length(response: JsonResponse) -> JsonResponse:
+    """The answer to what failed in a middleware, above the one that adds the length."""
+    response["Content-Length"] = str(len(response.content))
+    return response

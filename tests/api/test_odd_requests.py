@@ -71,11 +71,11 @@ class TestTextsThatNoDatabaseKeeps:
 
 
 class TestNumbers:
-    @pytest.mark.parametrize("bits", ["9" * 19, "9" * 5000, "²"])
-    def test_a_filter_that_is_no_number_of_ours_filters_nothing(self, api, bits):
+    @pytest.mark.parametrize(("bits", "found"), [("9" * 19, 0), ("9" * 5000, 0), ("²", 1)])
+    def test_a_filter_finds_nothing_by_a_huge_number_and_passes_over_what_is_none(self, api, bits, found):
         api.store("x")
 
-        assert api.get(f"/v1/secrets?bits={bits}").json()["total"] == 1
+        assert api.get(f"/v1/secrets?bits={bits}").json()["total"] == found
 
     @pytest.mark.parametrize("length", ["²", "9" * 5000])
     def test_a_declared_length_that_is_none(self, api, length):
@@ -160,6 +160,15 @@ class TestWhatIsNoHTTP:
         assert body["code"] == status
         assert body["title"]
         assert says in body["description"]
+
+    @pytest.mark.parametrize("path", [b"/v1", b"/no-such", b"/healthcheck"])
+    def test_a_host_that_is_not_ours_gets_an_answer_of_known_length(self, product, path):
+        call = Call(method="GET", target=path, headers=((b"Host", b"evil.example"),))
+
+        answer = OverSocket(product.port)(call)
+
+        assert "transfer-encoding" not in answer.headers
+        assert len(answer.body) == int(answer.headers["content-length"])
 
     def test_the_server_goes_on(self, product):
         with socket.create_connection(("127.0.0.1", product.port)) as connection:

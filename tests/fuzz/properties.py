@@ -8,7 +8,7 @@ from tests.fuzz.rows import changed
 # Words by which a description says what is accepted.
 SAYS_WHAT_IS_ACCEPTED = re.compile(
     r"\b(must|may|takes?|accepted|expected|required|only|at most|is missing|supported|not valid|twice|cannot"
-    r"|known|check|send)\b",
+    r"|known|check|send|needs|has \d+)\b",
     re.IGNORECASE,
 )
 EXPLAINED = {400, 401, 403, 409, 413, 414, 415, 417, 429, 431}  # the contract leaves 404, 405 and 406 bare
@@ -24,6 +24,7 @@ def assert_holds(call, answer, before, after):
         _assert_error(answer, is_api=not PLAIN_PATHS.match(call.target))
     if answer.status >= 400 or call.method in {"GET", "HEAD", "OPTIONS"}:
         assert after == before, f"rows changed: {changed(before, after)}"
+    assert "transfer-encoding" not in answer.headers, "does not tell its length"
     if call.method != "HEAD":
         assert len(answer.body) == int(answer.headers.get("content-length", len(answer.body)))
 

@@ -1,7 +1,6 @@
 """``make test`` after lint: the whole suite on SQLite and, beside it, what touches the database on MariaDB.
 
-Each run talks to a RabbitMQ of its own.  Every line says whose it is; the last one is ``N passed, N failed``,
-over both.
+Every line says whose it is; the last one is ``N passed, N failed``, over all.
 """
 
 import os
@@ -30,6 +29,8 @@ NOT_ABOUT_THE_DATABASE = (
     "tests/cluster/test_colour.py",
     "tests/cluster/test_chaos_orders.py",  # brings a MariaDB of its own
 )
+# What starts processes mostly waits for them: it runs beside the rest, marked with a plus.
+PROCESSES = "processes or browser or keystone"
 _saying = threading.Lock()
 OUTCOME = re.compile(r"(\d+) (passed|failed|error)")
 SUMMARY = re.compile(r"^=*\s*(?=.*\b(passed|failed|error|errors|skipped|deselected)\b).* in [\d.]+s.*$")
@@ -70,7 +71,7 @@ class Suite:
         """Show what it prints until it ends."""
         summary = ""
         for line in self._pytest.stdout:
-            say(f"{self.title:<7} | {line}", end="")
+            say(f"{self.title:<9} | {line}", end="")
             if SUMMARY.match(line):
                 summary = line.strip()
         exit_code = self._pytest.wait()
@@ -92,14 +93,28 @@ def main() -> int:
     say("Starting MariaDB and two RabbitMQ on private ports ...")
     with MariaDB() as mariadb, RabbitMQ() as first_broker, RabbitMQ() as second_broker:
         clean["TESTS_MARIADB_URL"] = mariadb.url
-        say("The suite on SQLite, and beside it what touches the database on MariaDB")
+        say("The suite on SQLite, and beside it what touches the database on MariaDB; each in two parts")
+        elsewhere = [f"--ignore={folder}" for folder in NOT_ABOUT_THE_DATABASE]
         runs = watch_all(
-            Suite("SQLite", env=clean | {"TESTS_BROKER_URL": first_broker.url}),
+            Suite("SQLite", "-m", f"not ({PROCESSES})", env=clean),
+            Suite("SQLite +", "-m", PROCESSES, env=clean | {"TESTS_BROKER_URL": first_broker.url}),
             Suite(
                 "MariaDB",
-                *(f"--ignore={folder}" for folder in NOT_ABOUT_THE_DATABASE),
-                *("-m", "not browser"),  # pages look the same on every database
-                env=clean | {"TESTS_BROKER_URL": second_broker.url, "KEEPSITE_DATABASE_URL": mariadb.url},
+                *("-m", f"not ({PROCESSES})", *elsewhere),
+                env=clean | {"KEEPSITE_DATABASE_URL": mariadb.url},
+            ),
+            Suite(
+                "MariaDB +",
+                *(
+                    "-m",
+                    f"({PROCESSES}) and not browser",
+                    *elsewhere,
+                ),  # pages look the same on every database
+                env=clean
+                | {
+                    "TESTS_BROKER_URL": second_broker.url,
+                    "KEEPSITE_DATABASE_URL": f"{mariadb.url}_of_processes",
+                },
             ),
         )
     if any(run.exit_code for run in runs):
@@ -122,10 +137,10 @@ def watch_all(*suites: Suite) -> list[Run]:
 
 
 def report(runs: list[Run]) -> int:
-    """Print pytest's own summaries and the sum of both; the exit code."""
-    say(f"\n{' and '.join(run.title for run in runs)}:")
+    """Print pytest's own summaries and their sum; the exit code."""
+    say("")
     for run in runs:
-        say(run.summary)
+        say(f"{run.title:<9} {run.summary}")
     total = sum((run.outcomes for run in runs), Counter())
     say(f"{total['passed']} passed, {total['failed']} failed")
     return max(abs(run.exit_code) for run in runs)
