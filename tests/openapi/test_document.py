@@ -11,7 +11,7 @@ from tests.support.callers import Caller
 from tests.support.conformance import operation_of
 
 UNKNOWN = "5d4f0c5e-2f4b-4b1e-9a51-0a8f3c1d2e3f"
-OTHERS = ("admin", "docs")  # pages for people, and the document itself
+OTHERS = ("admin", "docs", "metrics", "readiness")  # for people and monitors, and the document itself
 BROKEN_VERSION = {"OpenStack-API-Version": "key-manager abc"}
 ANY_LIMIT = "limits: [{id: none, uri-regex: '.*', http-methods: ALL, unit: HOUR, value: 0}]"
 
