@@ -58,7 +58,7 @@ class TestWithoutGate:
 
 
 class TestApplication:
-    def test_served_application_is_behind_the_gate(self):
+    def test_served_application_is_behind_the_gate(self, db):
         from keepsite import wsgi
 
         environ = webob.Request.blank("/healthcheck", headers={"X-Roles": "admin"}).environ

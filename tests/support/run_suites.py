@@ -27,10 +27,12 @@ NOT_ABOUT_THE_DATABASE = (
     "tests/identity/test_keystone.py",
     "tests/clients/test_openstack_cli.py",
     "tests/cluster/test_colour.py",
+    "tests/cluster/test_hsm_faults.py",
     "tests/cluster/test_chaos_orders.py",  # brings a MariaDB of its own
 )
 # What starts processes mostly waits for them: it runs beside the rest, marked with a plus.
 PROCESSES = "processes or browser or keystone"
+CLUSTER = "tests/cluster"  # kills them, which takes the longest
 _saying = threading.Lock()
 OUTCOME = re.compile(r"(\d+) (passed|failed|error)")
 SUMMARY = re.compile(r"^=*\s*(?=.*\b(passed|failed|error|errors|skipped|deselected)\b).* in [\d.]+s.*$")
@@ -93,11 +95,16 @@ def main() -> int:
     say("Starting MariaDB and two RabbitMQ on private ports ...")
     with MariaDB() as mariadb, RabbitMQ() as first_broker, RabbitMQ() as second_broker:
         clean["TESTS_MARIADB_URL"] = mariadb.url
-        say("The suite on SQLite, and beside it what touches the database on MariaDB; each in two parts")
+        say("The suite on SQLite, and beside it what touches the database on MariaDB; in parts")
         elsewhere = [f"--ignore={folder}" for folder in NOT_ABOUT_THE_DATABASE]
         runs = watch_all(
             Suite("SQLite", "-m", f"not ({PROCESSES})", env=clean),
-            Suite("SQLite +", "-m", PROCESSES, env=clean | {"TESTS_BROKER_URL": first_broker.url}),
+            Suite(
+                "SQLite +",
+                *("-m", PROCESSES, f"--ignore={CLUSTER}"),
+                env=clean | {"TESTS_BROKER_URL": first_broker.url},
+            ),
+            Suite("SQLite ++", "-m", PROCESSES, CLUSTER, env=clean),
             Suite(
                 "MariaDB",
                 *("-m", f"not ({PROCESSES})", *elsewhere),
