@@ -9,6 +9,14 @@ from pathlib import Path
 NETS = [f"198.18.{third}" for third in range(256)]  # RFC 2544: for tests, routed nowhere
 
 
+def inside(namespace: str, *command: str) -> list[str]:
+    """``command``, to be run in a network namespace.
+
+    Neither ``ip netns exec`` nor ``ip -n``: both mount anew what a changed root (chroot) does not let them.
+    """
+    return ["nsenter", f"--net=/run/netns/{namespace}", *command]
+
+
 @dataclass(frozen=True, slots=True)
 class Host:
     """One namespace: where a program runs, and the port of the switch it hangs on."""
@@ -19,7 +27,7 @@ class Host:
 
     def command(self, *command: str) -> list[str]:
         """``command``, to be run on this host."""
-        return ["ip", "netns", "exec", self.namespace, *command]
+        return inside(self.namespace, *command)
 
 
 class Switch:
@@ -41,31 +49,34 @@ class Switch:
         made = subprocess.run(["ip", "netns", "add", name], capture_output=True, text=True, check=False)
         if made.returncode:
             return f"network namespaces cannot be made: {made.stderr.strip()}"
+        entered = subprocess.run(inside(name, "true"), capture_output=True, text=True, check=False)
         _ip("netns", "del", name)
+        if entered.returncode:
+            return f"network namespaces cannot be entered: {entered.stderr.strip()}"
         return ""
 
     def up(self) -> None:
         """Make the hosts and connect them."""
         switch = self._name
         _ip("netns", "add", switch)
-        _ip("-n", switch, "link", "add", "br0", "type", "bridge")
-        _ip("-n", switch, "link", "set", "br0", "up")
+        _ip("link", "add", "br0", "type", "bridge", within=switch)
+        _ip("link", "set", "br0", "up", within=switch)
         _ip("link", "add", f"{switch}h", "type", "veth", "peer", "name", f"{switch}s", "netns", switch)
         _ip("addr", "add", f"{self._net}.1/24", "dev", f"{switch}h")
         _ip("link", "set", f"{switch}h", "up")
         self._plug(f"{switch}s")
         for host in self.hosts:
             _ip("netns", "add", host.namespace)
-            _ip("-n", switch, "link", "add", host.port, "type", "veth", "peer", "name", "eth0",
-                "netns", host.namespace)  # fmt: skip
-            _ip("-n", host.namespace, "addr", "add", f"{host.address}/24", "dev", "eth0")
+            _ip("link", "add", host.port, "type", "veth", "peer", "name", "eth0",
+                "netns", host.namespace, within=switch)  # fmt: skip
+            _ip("addr", "add", f"{host.address}/24", "dev", "eth0", within=host.namespace)
             for device in ("lo", "eth0"):
-                _ip("-n", host.namespace, "link", "set", device, "up")
+                _ip("link", "set", device, "up", within=host.namespace)
             self._plug(host.port)
 
     def cut(self, host: Host) -> None:
         """Pull the host's cable: nobody hears of it, packets just end."""
-        _ip("-n", self._name, "link", "set", host.port, "nomaster")
+        _ip("link", "set", host.port, "nomaster", within=self._name)
 
     def mend(self, host: Host) -> None:
         """Plug it in again."""
@@ -79,8 +90,8 @@ class Switch:
         subprocess.run(["ip", "link", "del", f"{self._name}h"], capture_output=True, check=False)
 
     def _plug(self, port: str) -> None:
-        _ip("-n", self._name, "link", "set", port, "master", "br0")
-        _ip("-n", self._name, "link", "set", port, "up")
+        _ip("link", "set", port, "master", "br0", within=self._name)
+        _ip("link", "set", port, "up", within=self._name)
 
 
 def _unused_net() -> str:
@@ -88,5 +99,8 @@ def _unused_net() -> str:
     return random.choice([net for net in NETS if f" {net}." not in taken])
 
 
-def _ip(*arguments: str) -> None:
-    subprocess.run(["ip", *arguments], check=True, capture_output=True, text=True)
+def _ip(*arguments: str, within: str | None = None) -> None:
+    command = ["ip", *arguments]
+    subprocess.run(
+        command if within is None else inside(within, *command), check=True, capture_output=True, text=True
+    )
