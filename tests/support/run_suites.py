@@ -108,7 +108,7 @@ def main() -> int:
             Suite(
                 "SQLite ++",
                 *("-m", PROCESSES, CLUSTER, CAMPAIGN),
-                "--ignore=tests/cluster/test_rotation_kill.py",  # on MariaDB, where rows are locked one by one
+                "--ignore=tests/cluster/test_rotation_kill.py",  # runs on MariaDB
                 env=clean,
             ),
             Suite(
