@@ -109,7 +109,7 @@ def main() -> int:
             Suite(
                 "SQLite ++",
                 *("-m", PROCESSES, CLUSTER, CAMPAIGN),
-                "--ignore=tests/cluster/test_rotation_kill.py",  # FIXME: a killed worker is not followed
+                "--ignore=tests/cluster/test_rotation_kill.py",  # it does not end
                 env=clean,
             ),
             Suite(
