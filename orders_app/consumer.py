@@ -14,7 +14,7 @@ log = structlog.get_logger(__name__)
 
 LONGEST_ID_CHARS = 64
 MESSAGE_PARTS = 3  # Celery's task protocol 2: positional arguments, named ones, what follows
-OURS = ("orders.", "schedule.")
+CELERYS_OWN = "celery."  # tasks that Celery registers by itself: nobody here sends them
 Handler = Callable[[Message], object]
 
 
@@ -74,7 +74,7 @@ def problem_of(message: Message, *, tasks: Collection[str]) -> str | None:
     if not isinstance(headers, dict) or not isinstance(headers.get("task"), str):
         return "It is no task message: it has no header that names a task."
     task = headers["task"]
-    if not task.startswith(OURS) or task not in tasks:
+    if task.startswith(CELERYS_OWN) or task not in tasks:
         return f"This release knows no task {task[:100]!r}."
     if headers.get("eta") or headers.get("expires"):
         return "It asks for a time to be run at; Keepsite's own messages do not."

@@ -278,7 +278,7 @@ class TestRealKeystone:
                 keystone.delete_project(single)
                 keystone.delete_domain(domain)
 
-                wait_until(lambda: rows.count("projects_project WHERE retired_at IS NOT NULL") == 3, 60)
+                wait_until(lambda: rows.count("projects_project", "retired_at IS NOT NULL") == 3, 60)
             finally:
                 product.stop()
-            assert rows.count("projects_project WHERE retired_at IS NULL AND external_id = 'kept'") == 1
+            assert rows.count("projects_project", "retired_at IS NULL AND external_id = 'kept'") == 1

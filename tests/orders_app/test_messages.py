@@ -14,6 +14,7 @@ from keepsite.env import broker as broker_settings
 from keepsite.errors import Conflict, NotAllowed, NotFound
 from keepsite.identity.operators import command_principal
 from keepsite.ids import new_id
+from keepsite.keyring.tasks import RUN
 from orders_app import dead_letters, services
 from orders_app.consumer import problem_of
 from orders_app.models import DeadLetter
@@ -63,7 +64,7 @@ class TestProblemOf:
     def test_foreign_ones_have_one(self, headers, body):
         assert problem_of(message(headers, body), tasks=real_app.tasks)
 
-    @pytest.mark.parametrize("task", [FULFIL, RUN_JOB])
+    @pytest.mark.parametrize("task", [FULFIL, RUN_JOB, RUN])
     def test_the_relays_have_none(self, task):
         assert problem_of(message({"task": task}, body_of(new_id())), tasks=real_app.tasks) is None
 
@@ -242,7 +243,7 @@ class TestWholeProduct:
         rows = ProductRows(whole)
         whole.manage("scheduled_jobs", "--run", "sweep")
 
-        wait_until(lambda: rows.count("schedule_scheduledjob WHERE name = 'sweep' AND outcome = 'done'"), 60)
+        wait_until(lambda: rows.count("schedule_scheduledjob", "name = 'sweep' AND outcome = 'done'"), 60)
 
     def test_a_worker_that_is_asked_to_stop_gives_back_what_it_holds(self, whole):
         remote = Remote(whole)

@@ -109,7 +109,6 @@ def main() -> int:
             Suite(
                 "SQLite ++",
                 *("-m", PROCESSES, CLUSTER, CAMPAIGN),
-                "--ignore=tests/cluster/test_rotation_kill.py",  # it does not end
                 env=clean,
             ),
             Suite(
