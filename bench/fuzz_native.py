@@ -16,6 +16,7 @@ from pathlib import Path
 
 from hsm.config import load_config
 from hsm.faults import ODD_LENGTH, CallFailed
+from hsm.fuse import Fuse
 from hsm.library import open_library
 from hsm.login import log_in
 from hsm.native import _Template
@@ -51,7 +52,8 @@ class Fuzz:
         self.codes = {}
 
     def renew(self):
-        """A session without an operation under way."""
+        """A session without an operation under way, whatever the token was said to be."""
+        self.native.fuse = Fuse()
         self.native.close_session(self.session)
         self.session = self.token.open(rw=True).handle
 
@@ -94,7 +96,7 @@ class Fuzz:
 
     def strange_template(self):
         """Unwrap with attributes of any type, any value, any number."""
-        strange = self.native.view(self.native.calls)
+        strange = self.native.view(self.native.calls, self.native.profile)
         rows = tuple(
             (
                 self.dice.choice([0x0, 0x1, 0x2, 0x100, 0x103, 0x161, 0x162, self.dice.getrandbits(32)]),

@@ -112,9 +112,10 @@ class TestChoice:
         hsm = started(pair)
         key = pair.key(hsm)
         sealed = hsm.encrypt(key, b"secret", aad=AAD)
+        before = calls(hsm, "b", "decrypt")
         for _ in range(10):
             hsm.decrypt(key, sealed, aad=AAD)
-        assert calls(hsm, "b", "decrypt") == 0
+        assert calls(hsm, "b", "decrypt") == before
 
         pair.shims["a"].answer(0x30)
         assert hsm.decrypt(key, sealed, aad=AAD) == b"secret"
@@ -219,10 +220,11 @@ class TestFailover:
             thread = threading.Thread(target=hsm.decrypt, args=(key, sealed), kwargs={"aad": AAD})
             thread.start()
             wait_until(lambda: pair.shims["a"].held == 1)
+            before = calls(hsm, "b", "decrypt")
 
             assert hsm.decrypt(key, sealed, aad=AAD) == b"secret"
 
-            assert calls(hsm, "b", "decrypt") == 1
+            assert calls(hsm, "b", "decrypt") == before + 1
             assert hsm.status()[0].tally.pool_waits == 1
         thread.join()
 
@@ -477,10 +479,11 @@ class TestHang:
             thread = threading.Thread(target=hsm.decrypt, args=(key, sealed), kwargs={"aad": AAD})
             thread.start()
             wait_until(lambda: states(hsm)["a"] == "suspect")
+            before = calls(hsm, "b", "decrypt")
 
             assert hsm.decrypt(key, sealed, aad=AAD) == b"secret"
             assert pair.shims["a"].held == 1
-            assert calls(hsm, "b", "decrypt") == 1
+            assert calls(hsm, "b", "decrypt") == before + 1
         thread.join()
         wait_until(lambda: states(hsm)["a"] == "up")
 
