@@ -32,8 +32,8 @@ class HandleCache:
     is pinned while in use, its object is destroyed only after the last user left,
     and a reconnect starts with a new cache once nobody is inside.  An evicted object is
     destroyed beside the requests: ``aside`` runs what it is given as long as this cache is
-    the one in use; without it whoever evicts waits.  What ``destroy`` fails with is counted.  ``tally`` counts hits, misses
-    and evictions.
+    the one in use; without it whoever evicts waits.  What ``destroy`` fails with is counted.
+    ``tally`` counts hits, misses and evictions.
     """
 
     def __init__(

@@ -1,4 +1,4 @@
-"""Each profile on a token that behaves as its vendor's does: SoftHSM behind the shim, which speaks dialects."""
+"""Each profile on a token that behaves as its vendor's: SoftHSM behind the shim, which speaks dialects."""
 
 from dataclasses import replace
 

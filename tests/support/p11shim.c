@@ -64,6 +64,7 @@ enum { IV_AT_END = 16, IV_IN_PARAMETER = 12, TAG = 16 };
 enum {
     GET_MECHANISM_LIST = 7,
     GET_MECHANISM_INFO = 8,
+    GET_ATTRIBUTE_VALUE = 24,
     ENCRYPT_INIT = 29,
     ENCRYPT = 30,
     DECRYPT_INIT = 33,
@@ -80,6 +81,7 @@ enum {
     BUFFER_TOO_SMALL = 0x150,
     AES_GCM = 0x1087,
     VALUE_LEN = 0x161,
+    UNWRAP_TEMPLATE = 0x40000212,
 };
 
 struct mechanism {
@@ -163,8 +165,17 @@ static word before(int index) {
     return answer;
 }
 
-/* Overwrite the length or handle that a call gave out. */
+/* Overwrite the length or handle that a call gave out; of attributes, that of a template within one. */
 static void lie(int index, word *v) {
+    if (index == GET_ATTRIBUTE_VALUE && drawn() % state->lies == 0) {
+        struct attribute *outer = (struct attribute *)v[2], *inner = outer->value;
+        if (outer->type != UNWRAP_TEMPLATE)
+            return;
+        word count = inner ? outer->length / sizeof *inner : 0, which = drawn() % (count + 1);
+        word *length = which ? &inner[which - 1].length : &outer->length;
+        *length = drawn() % 2 ? drawn() : drawn() % 1000;
+        return;
+    }
     int place = index == 30 || index == 34 || index == 58 ? 4 : index == 60 ? 5 : index == 61 ? 7 : -1;
     if (place < 0 || drawn() % state->lies)
         return;

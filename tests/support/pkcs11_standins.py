@@ -193,6 +193,10 @@ class Shim:
         finally:
             self.clear()
 
+    def release(self):
+        """Let the calls that are held go on, into what `answer` says."""
+        self._set(_HOLD, 0)
+
     @property
     def held(self):
         return self._get(_HELD)
