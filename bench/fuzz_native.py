@@ -257,10 +257,23 @@ def resident_bytes():
     return pages * os.sysconf("SC_PAGE_SIZE")
 
 
-def ignore_codes_of_the_fuzz(unraisable):
-    """python-pkcs11 ends a search in ``__del__``, which a code of ours makes fail; all else is shown."""
-    if not isinstance(unraisable.exc_value, pkcs11.PKCS11Error):
-        sys.__unraisablehook__(unraisable)
+@contextmanager
+def ends_of_searches_unsaid():
+    """python-pkcs11 ends a search in ``__del__``, prints what that fails with, and goes on."""
+
+    def say(kind, error, trace):
+        if not issubclass(kind, pkcs11.PKCS11Error):
+            sys.__excepthook__(kind, error, trace)
+
+    def say_unraisable(unraisable):
+        if not issubclass(unraisable.exc_type, pkcs11.PKCS11Error):
+            sys.__unraisablehook__(unraisable)
+
+    sys.excepthook, sys.unraisablehook = say, say_unraisable
+    try:
+        yield
+    finally:
+        sys.excepthook, sys.unraisablehook = sys.__excepthook__, sys.__unraisablehook__
 
 
 def main():
@@ -271,11 +284,11 @@ def main():
     parser.add_argument("--seed", type=int, default=secrets.randbits(32))
     options = parser.parse_args()
     print(f"seed {options.seed}", file=sys.stderr)
-    sys.unraisablehook = ignore_codes_of_the_fuzz
     with tempfile.TemporaryDirectory(prefix="keepsite-fuzz-") as folder:
         fuzz = Fuzz(Path(folder), options.seed)
-        fuzz.run(options.calls, verbs=fuzz.requests)
-        outcomes = fuzz.run(options.ceremonies, verbs=fuzz.ceremonies, at_once=5)
+        with ends_of_searches_unsaid():
+            fuzz.run(options.calls, verbs=fuzz.requests)
+            outcomes = fuzz.run(options.ceremonies, verbs=fuzz.ceremonies, at_once=5)
         grown = fuzz.grow(options.operations)
     print(json.dumps({"calls": sum(outcomes.values()), "outcomes": outcomes, "grown_bytes": grown}))
     sys.exit(grown > 5_000_000)

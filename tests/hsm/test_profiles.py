@@ -8,6 +8,8 @@ from hsm.errors import CallRefused, IntegrityFailed, MechanismUnsupported
 from hsm.ivs import TokenIVs
 from hsm.keys import Encrypted
 from hsm.profiles import PROFILES, IVSource
+from keepsite.keyring import formats
+from keepsite.keyring.sealed import Plaintext, SealContext
 from tests.hsm.conftest import create_key, member_of, states
 
 AAD = b"whose it is"
@@ -101,6 +103,27 @@ class TestEveryProfile:
         assert hsm.decrypt(key, hsm.encrypt(key, longest, aad=AAD), aad=AAD) == longest
         with pytest.raises(CallRefused, match="do not fit into one call"):
             hsm.encrypt(key, longest + b"!", aad=AAD)
+
+
+class TestLongPayloads:
+    @pytest.mark.parametrize(("more_bytes", "number"), [(0, 1), (1, 2), (5_000_000, 2)])
+    @pytest.mark.parametrize("name", ["cloudhsm", "luna", "nshield"])
+    def test_the_limit_decides_the_format_and_the_token_never_sees_more(
+        self, configured, shim, name, more_bytes, number
+    ):
+        hsm = configured(name)
+        limit = hsm.profile.max_single_part_bytes
+        shim.speak(**DIALECTS[name] | {"most_bytes": limit})
+        key, where = sealing_key(hsm), SealContext(project_id="p", secret_id="s", version=1)
+        plaintext = bytes(limit + more_bytes)
+
+        sealed = formats.seal(hsm, key, Plaintext(plaintext), where)
+        opened = formats.opener(sealed.format)(
+            hsm, key, Encrypted(iv=sealed.iv, ciphertext=sealed.ciphertext), where
+        )
+
+        assert sealed.format == number
+        assert opened == plaintext
 
 
 class TestAnotherSource:
