@@ -75,6 +75,7 @@ class Connection:
         )
         self._ivs = TokenIVs(self.random)
         self._mkeks: dict[bytes, int] = {}
+        self._bound: dict[bytes, MKEKInfo] = {}  # MKEKs that have a template
         self._trusted_only: frozenset[bytes] = frozenset()  # MKEKs whose keys only trusted ones may wrap
         try:
             log_in(self._native, self.owner, config)
@@ -226,6 +227,7 @@ class Connection:
         with self._searching() as session:
             found = self._native.run("search", find_mkeks, session, self._native)
         self._mkeks = {info.mkek_id: handle for info, handle in found}
+        self._bound = {info.mkek_id: info for info, _ in found if info.template is not UnwrapTemplate.NONE}
         self._trusted_only = frozenset(
             info.mkek_id for info, _ in found if info.template is UnwrapTemplate.ROTATABLE
         )
@@ -257,6 +259,16 @@ class Connection:
         mkek = self._mkek(key.mkek_id)
         with self._fresh_session() as session:
             return unwraps_readable(self._native, session, mkek, key.wrapped, self._profile.wrap_mechanism)
+
+    def tell_unenforced(self, key: WrappedKey) -> None:
+        """Say so if the MKEK of ``key`` has a template that the token does not enforce; 3 calls."""
+        mkek = self._bound.get(key.mkek_id)
+        if mkek is not None and self.gives_out(key):
+            logger.warning(
+                "%s: the token does not enforce template %s of MKEK %s: "
+                "whoever has the PIN can read the keys it wraps",
+                *(self._config.name, mkek.template.value, mkek.label),
+            )
 
     def close(self) -> None:
         """Close every session and with them the login; no call may be in flight."""

@@ -157,6 +157,7 @@ class Member:
         if canary.key_id not in self._canaries:
             self.serve(partial(Connection.prove, key=canary))
             self._last_canary_at = _now()
+            self.serve(partial(Connection.tell_unenforced, key=canary))
 
     def remember(self, canary: WrappedKey) -> None:
         """Demand this canary too whenever the member connects."""
@@ -414,6 +415,8 @@ class Member:
     def _prove_all(self, connection: Connection) -> None:
         for canary in self._canaries.values():
             connection.prove(canary)
+            if self.state is State.STARTING:
+                connection.tell_unenforced(canary)
         if self._canaries:
             self._last_canary_at = _now()
         elif self.state is State.RECOVERING:
