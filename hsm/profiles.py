@@ -26,6 +26,7 @@ _USES = {
     _CKF_UNWRAP: "unwrap",
 }
 
+_BY_RFC_3394 = frozenset({CKM_AES_KEY_WRAP, _CKM_LUNA_AES_KW, _CKM_CLOUDHSM_AES_KEY_WRAP_NO_PAD})
 _CAUTIOUS_BYTES = 16_000  # fits into the smallest limit known, CloudHSM's 16,224 bytes with the tag
 
 
@@ -72,6 +73,11 @@ class Profile:
     unwrap_needs_value_len: bool = False
     read_write_sessions: bool = True
     max_single_part_bytes: int = _CAUTIOUS_BYTES
+
+    @property
+    def wraps_by_rfc_3394(self) -> bool:
+        """Whether it is known that what the token wraps can be unwrapped by RFC 3394 elsewhere."""
+        return self.wrap_mechanism in _BY_RFC_3394
 
     @property
     def uses(self) -> dict[int, int]:

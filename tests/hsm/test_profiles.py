@@ -1,12 +1,15 @@
 """Each profile on a token that behaves as its vendor's: SoftHSM behind the shim, which speaks dialects."""
 
+import secrets
 from dataclasses import replace
 
 import pytest
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from cryptography.hazmat.primitives.keywrap import aes_key_unwrap
 
 from hsm.errors import CallRefused, IntegrityFailed, MechanismUnsupported
 from hsm.ivs import TokenIVs
-from hsm.keys import Encrypted
+from hsm.keys import Encrypted, MKEKInfo
 from hsm.profiles import PROFILES, IVSource
 from keepsite.keyring import formats
 from keepsite.keyring.sealed import Plaintext, SealContext
@@ -47,6 +50,23 @@ def sealing_key(hsm):
 class TestEveryProfile:
     def test_there_is_a_dialect_for_each(self):
         assert {*DIALECTS} == {*PROFILES}
+
+    @pytest.mark.parametrize("name", PROFILES)
+    def test_wraps_by_rfc_3394(self, configured, name):
+        hsm = configured(name)
+        raw, mkek_id = secrets.token_bytes(32), secrets.token_bytes(16)
+        hsm.ceremony(
+            lambda connection: connection.import_mkek(
+                bytearray(raw), MKEKInfo(mkek_id=mkek_id, label="m", kcv=b"")
+            )
+        )
+        (mkek,) = hsm.mkeks()
+
+        key = create_key(hsm, mkek)
+
+        assert hsm.profile.wraps_by_rfc_3394
+        aead = AESGCM(aes_key_unwrap(raw, key.wrapped))
+        assert aead.decrypt(key.canary.iv, key.canary.ciphertext, key.canary.aad) == key.canary.plaintext
 
     @pytest.mark.parametrize("name", PROFILES)
     def test_makes_keys_seals_opens_and_rewraps(self, configured, name):
