@@ -286,7 +286,8 @@ class Campaign:
     # Measuring.
 
     def is_up(self, name):
-        return any(status.name == name and status.state == "up" for status in self.hsm.status())
+        """Whether it serves: on a machine that stalls, time-outs of its own may have made it suspect."""
+        return any(status.name == name and status.state.serves for status in self.hsm.status())
 
     def _unwraps(self):
         return sum(status.verbs["unwrap"].calls for status in self.hsm.status())
