@@ -54,7 +54,7 @@ chaos-hsm: ## Kill, hang and bring back two HSM appliances under load, and show 
 	@deploy/embedded/venv.sh constraints-dev.txt
 	@$(BIN)/python -m bench.chaos_hsm
 
-fuzz-hsm: ## 100,000 calls of the C-facing module with faults and lies, and its memory over a million more
+fuzz-hsm: ## 102,000 calls of all that hands memory to a module, with faults and lies; memory over a million more
 	@deploy/embedded/packages.sh run
 	@deploy/embedded/venv.sh constraints-dev.txt
 	@$(BIN)/python -m bench.fuzz_native

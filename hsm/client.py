@@ -3,12 +3,13 @@ import threading
 from collections.abc import Callable, Iterable
 from typing import TypeVar
 
-from hsm.config import HSMConfig, Profile
+from hsm.config import HSMConfig
 from hsm.connection import Connection
 from hsm.errors import CallRefused, ForkedHSM, IntegrityFailed
 from hsm.group import Group, Listener
 from hsm.keys import GCM_TAG_BYTES, Encrypted, MKEKInfo, UnwrapTemplate, WrappedKey
 from hsm.member import MemberStatus
+from hsm.profiles import Profile
 
 T = TypeVar("T")
 

@@ -4,37 +4,21 @@ import os
 import secrets
 import tempfile
 import tomllib
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
+from enum import StrEnum
 from pathlib import Path
 from typing import Any, NoReturn
 
 from hsm.errors import ConfigInvalid
+from hsm.profiles import PROFILES, Profile
 
 KEEPERS = 4  # sessions per process and member that may unwrap at the same time
 _SCRYPT_COST = 2**14  # RFC 7914 N; a PIN is short, so its hash must be slow
 _SALT_BYTES = 16
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Profile:
-    """What is particular about a kind of HSM.
-
-    ``wrap_mechanism`` is 0x2109 for AES key wrap (RFC 3394).  Payloads above
-    ``max_single_part_bytes`` do not fit into one call.
-    """
-
-    name: str
-    wrap_mechanism: int = 0x2109
-    unwrap_needs_value_len: bool = False
-    read_write_sessions: bool = True
-    required_mechanisms: tuple[int, ...]
-    max_single_part_bytes: int
-
-
-_NEEDED = (0x1080, 0x1087, 0x2109)  # AES key generation, AES-GCM, AES key wrap
-PROFILES = {
-    "softhsm": Profile(name="softhsm", required_mechanisms=_NEEDED, max_single_part_bytes=1 << 20),
-    "generic": Profile(name="generic", required_mechanisms=_NEEDED, max_single_part_bytes=16_000),
+_LAST_MECHANISM = 0xFFFF_FFFF
+_NUMBERS_OF_PROFILES = {
+    "internal_iv_bytes": ((12, 16), "a length of 12 to 16 bytes"),
+    "max_single_part_bytes": ((32, 1 << 30), "a size in bytes, 32 or more"),  # a data key must fit
 }
 
 
@@ -155,7 +139,7 @@ def load_config(
 
     ::
 
-        profile = "softhsm"            # or "generic"; a field of Profile here overrides it
+        profile = "luna"               # one of PROFILES, else softhsm; a field of Profile here overrides it
         budget_ms = 2000               # this and the next five may be left out
         soft_hang_ms = 500
         hard_hang_s = 30
@@ -252,29 +236,34 @@ class _Table:
 
 def _profile(top: _Table) -> Profile:
     names = ", ".join(f'"{name}"' for name in PROFILES)
-    base = PROFILES.get(top.take("profile", str, f"one of {names}"))
+    base = PROFILES.get(top.take("profile", str, f"one of {names}", "softhsm"))
     if base is None:
         top.refuse("profile", f"one of {names}")
-    numbers = "a list of mechanism numbers, such as [0x1080, 0x1087, 0x2109]"
-    required = top.take("required_mechanisms", list, numbers, None)
-    if required is not None and not all(type(number) is int for number in required):
-        top.refuse("required_mechanisms", numbers)
-    wrap = top.take("wrap_mechanism", int, "a mechanism number, such as 0x2109", base.wrap_mechanism)
-    if required is None:
-        required = [wrap if number == base.wrap_mechanism else number for number in base.required_mechanisms]
-    limit = top.take("max_single_part_bytes", int, "a size in bytes, above 0", base.max_single_part_bytes)
-    if limit < 1:
-        top.refuse("max_single_part_bytes", "a size in bytes, above 0")
-    return replace(
-        base,
-        wrap_mechanism=wrap,
-        required_mechanisms=tuple(required),
-        max_single_part_bytes=limit,
-        **{
-            name: top.take(name, bool, "true or false", getattr(base, name))
-            for name in ("unwrap_needs_value_len", "read_write_sessions")
-        },
+    given = {
+        field.name: _field(top, field.name, getattr(base, field.name))
+        for field in fields(base)
+        if field.name != "name"
+    }
+    return replace(base, **given)
+
+
+def _field(top: _Table, name: str, base: Any) -> Any:  # Any: a number, a word or a truth value
+    if isinstance(base, StrEnum):
+        words = ", ".join(f'"{word}"' for word in type(base))
+        given = top.take(name, str, f"one of {words}", base.value)
+        if given not in tuple(type(base)):
+            top.refuse(name, f"one of {words}")
+        return type(base)(given)
+    if isinstance(base, bool):
+        return top.take(name, bool, "true or false", base)
+    accepted = (
+        "a mechanism number, such as 0x2109" if name.endswith("mechanism") else _NUMBERS_OF_PROFILES[name][1]
     )
+    given = top.take(name, int, accepted, base)
+    least, most = (0, _LAST_MECHANISM) if name.endswith("mechanism") else _NUMBERS_OF_PROFILES[name][0]
+    if not least <= given <= most:
+        top.refuse(name, accepted)
+    return given
 
 
 def _member(table: _Table) -> MemberConfig:

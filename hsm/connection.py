@@ -5,22 +5,28 @@ import os
 import secrets
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
+from typing import Concatenate, ParamSpec, TypeVar
 
 import pkcs11
 
 from hsm.config import KEEPERS, HSMConfig, MemberConfig
 from hsm.errors import CanaryMismatch, IntegrityFailed, MechanismUnsupported, MKEKNotFound, PoolExhausted
-from hsm.faults import CKR_DEVICE_REMOVED, CKR_GENERAL_ERROR, STATE_LOST, CallFailed, Kind, translating
+from hsm.faults import CKR_GENERAL_ERROR, ODD_LENGTH, STATE_LOST, CallFailed, Kind, translating
 from hsm.handles import Entry, HandleCache
+from hsm.ivs import TokenIVs
 from hsm.keys import AES_256_BYTES, GCM_IV_BYTES, Canary, Encrypted, MKEKInfo, UnwrapTemplate, WrappedKey
 from hsm.library import Library
 from hsm.login import log_in
 from hsm.mkeks import find_mkeks, generate_mkek, import_mkek
 from hsm.pool import SessionPool
+from hsm.profiles import IVSource, words_of
 from hsm.stats import Calls, Tally
 from hsm.templates import unwraps_readable
 
 logger = logging.getLogger(__name__)
+P = ParamSpec("P")
+T = TypeVar("T")
 
 
 class Connection:
@@ -32,12 +38,19 @@ class Connection:
     would go with them.  ``pool`` does the work.
     """
 
-    def __init__(
-        self, library: Library, config: MemberConfig, shared: HSMConfig, *, calls: Calls, tally: Tally
+    def __init__(  # what a member lends to each of its logins
+        self,
+        library: Library,
+        config: MemberConfig,
+        shared: HSMConfig,
+        *,
+        calls: Calls,
+        tally: Tally,
+        aside: "Callable[[Connection, Callable[[], None]], None]",
     ) -> None:
         self.token = library.find_token(config)
         self.limits = library.native.token_limits(int(self.token.slot.slot_id))
-        self._native = library.native.view(calls)
+        self._native = library.native.view(calls, shared.profile)
         self._config, self._profile = config, shared.profile
         self._refuse_missing_mechanisms()
         self.owner = self._open_session()
@@ -57,10 +70,12 @@ class Connection:
             limit=shared.cache_max_keys,
             wait_s=shared.patience_s,
             destroy=self._destroy_handle,
+            aside=partial(aside, self),
             tally=tally,
         )
+        self._ivs = TokenIVs(self.random)
         self._mkeks: dict[bytes, int] = {}
-        self._is_away = False  # once a call found the token away no other one tries, and hangs as long
+        self._bound: dict[bytes, MKEKInfo] = {}  # MKEKs that have a template
         self._trusted_only: frozenset[bytes] = frozenset()  # MKEKs whose keys only trusted ones may wrap
         try:
             log_in(self._native, self.owner, config)
@@ -87,17 +102,15 @@ class Connection:
         try:
             if not entry.proven:
                 self._prove_entry(entry, key.canary)
-            iv = os.urandom(GCM_IV_BYTES)
-            ciphertext = self._crypt(self._native.encrypt, entry, iv, aad, plaintext)
+            return self._encrypt_under(entry, aad, plaintext)
         finally:
             self.handles.unpin(entry)
-        return Encrypted(iv=iv, ciphertext=ciphertext)
 
     def decrypt(self, key: WrappedKey, encrypted: Encrypted, *, aad: bytes) -> bytes:
         """Decrypt: 2 calls warm, 3 cold, since a good tag proves the key."""
         entry = self._pin(key)
         try:
-            plaintext = self._crypt(self._native.decrypt, entry, encrypted.iv, aad, encrypted.ciphertext)
+            plaintext = self._crypt(entry, self._native.decrypt, encrypted.iv, aad, encrypted.ciphertext)
             entry.proven = True
         finally:
             self.handles.unpin(entry)
@@ -110,23 +123,20 @@ class Connection:
         mkek = self._mkek(mkek_id)
         with self.pool.session() as session, self._forgetting_mkek(mkek_id):
             newborn = self._native.generate(session)
-            try:
-                with self._noting_away():
-                    wrapped = self._native.wrap(session, self._profile.wrap_mechanism, mkek, newborn)
-            finally:
-                if not self._is_away:
-                    self._native.destroy(session, newborn)
+            with self._passing(session, newborn):
+                wrapped = self._native.wrap(session, self._profile.wrap_mechanism, mkek, newborn)
         entry = self.handles.load(key_id, lambda: self._unwrap(mkek_id, wrapped))
         try:
-            iv = os.urandom(GCM_IV_BYTES)
-            ciphertext = self._crypt(self._native.encrypt, entry, iv, canary_aad, canary_plaintext)
+            sealed = self._encrypt_under(entry, canary_aad, canary_plaintext)
             entry.proven = True
         except BaseException:
             self.handles.forget(key_id)  # a repeat, here or on another member, makes another key of this id
             raise
         finally:
             self.handles.unpin(entry)
-        canary = Canary(iv=iv, ciphertext=ciphertext, aad=canary_aad, plaintext=canary_plaintext)
+        canary = Canary(
+            iv=sealed.iv, ciphertext=sealed.ciphertext, aad=canary_aad, plaintext=canary_plaintext
+        )
         return WrappedKey(key_id=key_id, mkek_id=mkek_id, wrapped=wrapped, canary=canary)
 
     def random(self, length_bytes: int) -> bytes:
@@ -147,10 +157,8 @@ class Connection:
         with self._fresh_session() as session:
             try:
                 handle = self._unwrap(key.mkek_id, key.wrapped)
-                try:
+                with self._passing(session, handle):
                     plaintext = self._open_canary(session, handle, key.canary)
-                finally:
-                    self._native.destroy(session, handle)
             except CallFailed as failed:
                 if failed.kind not in {Kind.DATA, Kind.AMBIGUOUS}:
                     raise
@@ -165,12 +173,30 @@ class Connection:
         Raises:
             CallFailed: the token does not work.
         """
-        iv, plaintext = os.urandom(GCM_IV_BYTES), bytes(AES_256_BYTES)
+        plaintext = bytes(AES_256_BYTES)
         with self._fresh_session() as session:
             key = self._native.generate(session, usable=True)
-            ciphertext = self._native.encrypt(session, key, iv, b"", plaintext)
-            if self._native.decrypt(session, key, iv, b"", ciphertext) != plaintext:
+            sealed = self._encrypt_in(session, key, b"", plaintext)
+            if self._native.decrypt(session, key, sealed.iv, b"", sealed.ciphertext) != plaintext:
                 raise CallFailed(CKR_GENERAL_ERROR, "C_Decrypt")
+
+    def refuse_wrong_profile(self) -> None:
+        """Encrypt and decrypt once as the profile says: only that tells who makes the IVs.
+
+        Raises:
+            MechanismUnsupported: the token does it in another way.
+            CallFailed: the token does not work.
+        """
+        try:
+            self.exercise()
+        except CallFailed as failed:
+            if failed.kind is not Kind.PROGRAMMING and failed.rv != ODD_LENGTH:
+                raise
+            raise MechanismUnsupported(
+                f"{self._config.name}: the token does not encrypt as profile {self._profile.name!r} says, "
+                f"with iv_source {self._profile.iv_source.value!r} ({failed}); choose another profile, or "
+                "override iv_source, internal_iv_bytes or internal_iv_at"
+            ) from failed
 
     def rewrap(self, key: WrappedKey, *, mkek_id: bytes) -> bytes:
         """Return ``key`` wrapped under another MKEK, proven by its canary: 7 calls; no cached handle changes.
@@ -181,15 +207,11 @@ class Connection:
         mkek = self._mkek(mkek_id)
         with self.pool.session() as session, self._forgetting_mkek(mkek_id):
             movable = self._unwrap_in(session, key.mkek_id, key.wrapped, to_move=True)
-            try:
+            with self._passing(session, movable):
                 wrapped = self._native.wrap(session, self._profile.wrap_mechanism, mkek, movable)
-            finally:
-                self._native.destroy(session, movable)
             handle = self._unwrap_in(session, mkek_id, wrapped)
-            try:
+            with self._passing(session, handle):
                 plaintext = self._open_canary(session, handle, key.canary)
-            finally:
-                self._native.destroy(session, handle)
         if not secrets.compare_digest(plaintext, key.canary.plaintext):
             raise IntegrityFailed(f"key {key.key_id} does not open its own canary")
         return wrapped
@@ -203,8 +225,9 @@ class Connection:
     def mkeks(self) -> tuple[MKEKInfo, ...]:
         """Search the MKEKs; their handles are kept for wrapping and unwrapping."""
         with self._searching() as session:
-            found = self._native.calls.run("search", find_mkeks, session, self._native)
+            found = self._native.run("search", find_mkeks, session, self._native)
         self._mkeks = {info.mkek_id: handle for info, handle in found}
+        self._bound = {info.mkek_id: info for info, _ in found if info.template is not UnwrapTemplate.NONE}
         self._trusted_only = frozenset(
             info.mkek_id for info, _ in found if info.template is UnwrapTemplate.ROTATABLE
         )
@@ -237,6 +260,16 @@ class Connection:
         with self._fresh_session() as session:
             return unwraps_readable(self._native, session, mkek, key.wrapped, self._profile.wrap_mechanism)
 
+    def tell_unenforced(self, key: WrappedKey) -> None:
+        """Say so if the MKEK of ``key`` has a template that the token does not enforce; 3 calls."""
+        mkek = self._bound.get(key.mkek_id)
+        if mkek is not None and self.gives_out(key):
+            logger.warning(
+                "%s: the token does not enforce template %s of MKEK %s: "
+                "whoever has the PIN can read the keys it wraps",
+                *(self._config.name, mkek.template.value, mkek.label),
+            )
+
     def close(self) -> None:
         """Close every session and with them the login; no call may be in flight."""
         self._native.close_all_sessions(self.slot)
@@ -248,29 +281,38 @@ class Connection:
             key.key_id, lambda: self._unwrap(key.mkek_id, key.wrapped)
         )
 
+    def _encrypt_under(self, entry: Entry, aad: bytes, plaintext: bytes) -> Encrypted:
+        iv = self._ivs.take() if self._profile.iv_source is IVSource.HSM else None
+        return self._crypt(entry, self._encrypt_in, aad, plaintext, iv)
+
+    def _encrypt_in(
+        self, session: int, key: int, aad: bytes, plaintext: bytes, iv: bytes | None = None
+    ) -> Encrypted:
+        """Encrypt with the IV given, or else one of our own or of the token's, as the profile says."""
+        if self._profile.iv_source is IVSource.INTERNAL:
+            iv, ciphertext = self._native.encrypt_with_own_iv(session, key, aad, plaintext)
+        else:
+            iv = iv or os.urandom(GCM_IV_BYTES)
+            ciphertext = self._native.encrypt(session, key, iv, aad, plaintext)
+        return Encrypted(iv=iv, ciphertext=ciphertext)
+
     def _crypt(
-        self,
-        call: Callable[[int, int, bytes, bytes, bytes], bytes],
-        entry: Entry,
-        *data: *tuple[bytes, bytes, bytes],
-    ) -> bytes:
+        self, entry: Entry, call: Callable[Concatenate[int, int, P], T], *data: P.args, **more: P.kwargs
+    ) -> T:
         """Run one of the two-call verbs on a pooled session, with a pinned entry."""
         session = self.pool.take()
         try:
-            self._refuse_if_away()
-            result = call(session, entry.handle, *data)
+            result = call(session, entry.handle, *data, **more)
         except BaseException as error:
             self.pool.retire(session, error)
-            if isinstance(error, CallFailed):
-                self._is_away = self._is_away or error.kind is Kind.MEMBER
-                if error.kind is Kind.HANDLE:
-                    self.handles.lost(entry)
+            if isinstance(error, CallFailed) and error.kind is Kind.HANDLE:
+                self.handles.lost(entry)
             raise
         self.pool.give(session)
         return result
 
     def _prove_entry(self, entry: Entry, canary: Canary) -> None:
-        opened = self._crypt(self._native.decrypt, entry, canary.iv, canary.aad, canary.ciphertext)
+        opened = self._crypt(entry, self._native.decrypt, canary.iv, canary.aad, canary.ciphertext)
         if not secrets.compare_digest(opened, canary.plaintext):
             raise IntegrityFailed(f"key {entry.key_id} does not open its own canary")
         entry.proven = True
@@ -280,7 +322,7 @@ class Connection:
 
     def _unwrap(self, mkek_id: bytes, wrapped: bytes) -> int:
         try:
-            with self.keepers.session() as session, self._noting_away():
+            with self.keepers.session() as session:
                 return self._unwrap_in(session, mkek_id, wrapped)
         except CallFailed as failed:
             if failed.kind is Kind.SESSION:  # a keeper died, and the keys that it kept with it
@@ -309,20 +351,14 @@ class Connection:
                 "restore or clone it there"
             ) from error
 
-    def _refuse_if_away(self) -> None:
-        """Fail at once if another thread found the token away while this one waited."""
-        if self._is_away:
-            raise CallFailed(CKR_DEVICE_REMOVED, "a call before")
-
     @contextmanager
-    def _noting_away(self) -> Iterator[None]:
-        """Fail at once if the token is away, and let others do so once this one finds it away."""
-        self._refuse_if_away()
+    def _passing(self, session: int, handle: int) -> Iterator[None]:
+        """Destroy an object after the block, unless the token went away in it."""
         try:
             yield
-        except CallFailed as failed:
-            self._is_away = self._is_away or failed.kind is Kind.MEMBER
-            raise
+        finally:
+            if not self._native.fuse.is_blown:
+                self._native.destroy(session, handle)
 
     @contextmanager
     def _forgetting_mkek(self, mkek_id: bytes) -> Iterator[None]:
@@ -336,10 +372,10 @@ class Connection:
 
     def _destroy_handle(self, handle: int) -> bool:
         """Destroy an evicted pKEK; a failure costs room on the token, so it is counted, not raised."""
-        if self._is_away:
+        if self._native.fuse.is_blown:
             return False
         try:
-            with self.keepers.session() as session, self._noting_away():
+            with self.keepers.session() as session:
                 self._native.destroy(session, handle)
         except (CallFailed, PoolExhausted) as failed:
             logger.warning("%s: an evicted key was not destroyed: %s", self._config.name, failed)
@@ -347,9 +383,7 @@ class Connection:
         return True
 
     def _open_session(self) -> int:
-        return _handle_of(
-            self._native.calls.run("open_session", self._open, rw=self._profile.read_write_sessions)
-        )
+        return _handle_of(self._native.run("open_session", self._open, rw=self._profile.read_write_sessions))
 
     def _open(self, *, rw: bool) -> pkcs11.Session:
         with translating("C_OpenSession"):
@@ -366,21 +400,23 @@ class Connection:
     @contextmanager
     def _searching(self, *, read_write: bool = False) -> Iterator[pkcs11.Session]:
         read_write = read_write or self._profile.read_write_sessions
-        session = self._native.calls.run("open_session", self._open, rw=read_write)
+        session = self._native.run("open_session", self._open, rw=read_write)
         try:
             yield session
         finally:
             self._native.close_session(_handle_of(session))
 
     def _refuse_missing_mechanisms(self) -> None:
-        with translating("C_GetMechanismList"):
-            offered = {int(mechanism) for mechanism in self.token.slot.get_mechanisms()}
-        missing = [number for number in self._profile.required_mechanisms if number not in offered]
-        if missing:
-            names = ", ".join(mechanism_name(number) for number in missing)
+        offered = self._native.mechanisms(self.slot)
+        lacking = []
+        for number, needed in self._profile.uses.items():
+            flags = self._native.mechanism_flags(self.slot, number) if number in offered else 0
+            if needed & ~flags:
+                lacking.append(f"{mechanism_name(number)} to {words_of(needed & ~flags)}")
+        if lacking:
             raise MechanismUnsupported(
-                f"{self._config.name}: the token lacks {names}, which profile {self._profile.name!r} needs; "
-                "choose another profile or token"
+                f"{self._config.name}: the token lacks {', '.join(lacking)}, which profile "
+                f"{self._profile.name!r} needs; choose another profile or token, or override the mechanism"
             )
 
     def _tell_unbound(self, mkeks: tuple[MKEKInfo, ...]) -> None:

@@ -13,12 +13,21 @@ CKR_GENERAL_ERROR = 0x005
 CKR_DEVICE_REMOVED = 0x032
 CKR_SESSION_COUNT = 0x0B1
 CKR_USER_ALREADY_LOGGED_IN = 0x100
+CKR_BUFFER_TOO_SMALL = 0x150
 CKR_CRYPTOKI_NOT_INITIALIZED = 0x190
 CKR_CRYPTOKI_ALREADY_INITIALIZED = 0x191
 
 # Two answers of our own, outside the range of CK_RV that a module may use (32 bits).
 ODD_LENGTH = 1 << 32  # an output whose length cannot be right
+NO_IV = (1 << 32) + 2  # a token that was to make the IV told none: the profile is wrong
 STATE_LOST = (1 << 32) + 1  # the token handed out a handle number that it had given to a live key
+
+
+_OWN_WORDS = {
+    ODD_LENGTH: "gave a length that cannot be right",
+    NO_IV: "told no IV",
+    STATE_LOST: "gave a handle that another key has",
+}
 
 
 class Kind(Enum):
@@ -45,7 +54,24 @@ _CODES = {
     Kind.RESOURCE: (0x02, 0x31, CKR_SESSION_COUNT),
     Kind.MEMBER: (0x30, 0x32, 0xE0, 0xE1, 0x03, CKR_CRYPTOKI_NOT_INITIALIZED, 0x200),
     Kind.CREDENTIALS: (0xA0, 0xA1, 0xA2, 0xA3, 0xA4, 0x102, 0x103),
-    Kind.PROGRAMMING: (0x07, 0x70, 0x71, 0xD0, 0xD1, 0x54, 0x63, 0x68, 0x69, 0x6A, 0x115),
+    Kind.PROGRAMMING: (
+        0x07,
+        0x10,
+        0x11,
+        0x12,
+        0x13,
+        0x70,
+        0x71,
+        0xD0,
+        0xD1,
+        0x54,
+        0x63,
+        0x68,
+        0x69,
+        0x6A,
+        0x115,
+        NO_IV,
+    ),
 }
 _KINDS = {code: kind for kind, codes in _CODES.items() for code in codes}
 _MECHANISM_CODES = frozenset({0x70, 0x71, 0x54})
@@ -64,7 +90,7 @@ class CallFailed(Exception):
     """One C function answered something other than CKR_OK; ``member`` reacts, nobody above sees it."""
 
     def __init__(self, rv: int, function: str) -> None:
-        super().__init__(f"{function} answered {rv:#x}")
+        super().__init__(f"{function} {_OWN_WORDS.get(rv) or f'answered {rv:#x}'}")
         self.rv = rv
         self.function = function
         self.kind = kind_of(rv)

@@ -7,6 +7,7 @@ from hsm.budget import within_budget
 from hsm.errors import PoolExhausted
 from hsm.faults import STATE_LOST, CallFailed
 from hsm.stats import Tally
+from hsm.sweeper import Sweeper
 
 
 class Entry:
@@ -29,15 +30,27 @@ class HandleCache:
     A token may hand out a handle number again after its object was destroyed,
     and encrypting under another project's key is noticed by nobody.  So an entry
     is pinned while in use, its object is destroyed only after the last user left,
-    and a reconnect starts with a new cache once nobody is inside.  The one who
-    evicts, or the last user, calls ``destroy``; what that fails with is counted.
+    and a reconnect starts with a new cache once nobody is inside.  An evicted object is
+    destroyed beside the requests: ``aside`` runs what it is given as long as this cache is
+    the one in use; without it whoever evicts waits.  What ``destroy`` fails with is counted.
     ``tally`` counts hits, misses and evictions.
     """
 
     def __init__(
-        self, *, limit: int, wait_s: float, destroy: Callable[[int], bool], tally: Tally | None = None
+        self,
+        *,
+        limit: int,
+        wait_s: float,
+        destroy: Callable[[int], bool],
+        aside: Callable[[Callable[[], None]], None] | None = None,
+        tally: Tally | None = None,
     ) -> None:
         self.failed_destroys = 0
+        self._sweeper = (
+            None
+            if aside is None
+            else Sweeper[Entry](lambda entry: aside(lambda: self._destroy_all([entry])), name="hsm-destroy")
+        )
         self._tally = tally or Tally()
         self._limit = limit
         self._wait_s = wait_s
@@ -49,6 +62,11 @@ class HandleCache:
 
     def __len__(self) -> int:
         return len(self._entries)
+
+    @property
+    def waiting_destroys(self) -> int:
+        """Evicted objects that are still on the token."""
+        return 0 if self._sweeper is None else len(self._sweeper)
 
     def pin(self, key_id: str) -> Entry | None:
         """Return the cached entry, pinned: end with ``unpin``."""
@@ -99,7 +117,7 @@ class HandleCache:
             mine.set_exception(error)
             raise
         mine.set_result(None)
-        self._destroy_all(idle)
+        self._sweep(idle)
         return entry
 
     def _claim(self, handle: int) -> None:
@@ -120,12 +138,12 @@ class HandleCache:
         return idle
 
     def unpin(self, entry: Entry) -> None:
-        """End a use; the last user of an evicted entry destroys its object."""
+        """End a use; the object of an evicted entry goes after its last user."""
         with self._lock:
             entry.users -= 1
             if entry.users or entry.cached:
                 return
-        self._destroy_all([entry])
+        self._sweep([entry])
 
     def forget(self, key_id: str) -> None:
         """Drop a key; its object is destroyed once nobody uses it."""
@@ -153,6 +171,10 @@ class HandleCache:
             idle = self._trim()
             self._limit = limit
         self._destroy_all(idle)
+
+    def _sweep(self, entries: list[Entry]) -> None:
+        if entries and not (self._sweeper is not None and self._sweeper.add(entries)):
+            self._destroy_all(entries)
 
     def _destroy_all(self, entries: list[Entry]) -> None:
         for entry in entries:

@@ -98,6 +98,7 @@ class MemberStatus:
     sessions_idle: int
     cached_keys: int
     failed_destroys: int
+    waiting_destroys: int
     last_error: str
     last_canary_at: datetime | None
     retry_after_s: float
@@ -156,6 +157,7 @@ class Member:
         if canary.key_id not in self._canaries:
             self.serve(partial(Connection.prove, key=canary))
             self._last_canary_at = _now()
+            self.serve(partial(Connection.tell_unenforced, key=canary))
 
     def remember(self, canary: WrappedKey) -> None:
         """Demand this canary too whenever the member connects."""
@@ -271,6 +273,7 @@ class Member:
             sessions_idle=connection.pool.idle_count if connection else 0,
             cached_keys=len(connection.handles) if connection else 0,
             failed_destroys=connection.handles.failed_destroys if connection else 0,
+            waiting_destroys=connection.handles.waiting_destroys if connection else 0,
             last_error=type(self.error).__name__ if self.error else "",
             last_canary_at=self._last_canary_at,
             retry_after_s=self.retry_after_s,
@@ -349,6 +352,15 @@ class Member:
             raise self._unavailable() from mismatch
         raise IntegrityFailed(f"{self.config.name}: stored data does not open ({fault})") from fault
 
+    def _aside(self, connection: Connection, work: Callable[[], None]) -> None:
+        """Run background work inside the gate, unless the connection, and its handles, are out of use."""
+        if self.gate.enter(0):
+            try:
+                if connection is self._connection:
+                    work()
+            finally:
+                self.gate.leave()
+
     @contextmanager
     def _inside(self) -> Iterator[None]:
         if not self.gate.enter(self._shared.patience_s):
@@ -366,9 +378,14 @@ class Member:
             self._library = open_library(self.config.module)
             self._library.attach(self._user, is_idle=self._is_idle)
             connection = Connection(
-                self._library, self.config, self._shared, calls=self.calls, tally=self.tally
+                *(self._library, self.config, self._shared),
+                calls=self.calls,
+                tally=self.tally,
+                aside=self._aside,
             )
             self._slot, self._generation = connection.slot, self._library.generation
+            if self.state is State.STARTING:
+                connection.refuse_wrong_profile()
             self._prove_all(connection)
         except (CallFailed, TokenNotFound, *_FOR_A_HUMAN) as error:
             if connection is not None:
@@ -398,6 +415,8 @@ class Member:
     def _prove_all(self, connection: Connection) -> None:
         for canary in self._canaries.values():
             connection.prove(canary)
+            if self.state is State.STARTING:
+                connection.tell_unenforced(canary)
         if self._canaries:
             self._last_canary_at = _now()
         elif self.state is State.RECOVERING:

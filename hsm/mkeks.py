@@ -13,7 +13,7 @@ from pkcs11.mechanisms import MGF
 from hsm.errors import ImportRefused, LabelTaken
 from hsm.faults import CKR_OK, CallFailed, Kind, translating
 from hsm.keys import AES_256_BYTES, KCV_BYTES, MKEK_ID_BYTES, MKEKInfo, UnwrapTemplate
-from hsm.native import CKM_AES_KEY_GEN, Native, mechanism_of
+from hsm.native import Native, mechanism_of
 from hsm.templates import Attributes, read_template, unwrap_template
 
 _C_CREATE_OBJECT, _C_GENERATE_KEY, _C_UNWRAP_KEY = 20, 58, 61  # indices in the function list
@@ -81,7 +81,7 @@ def generate_mkek(
         label, os.urandom(MKEK_ID_BYTES), template, (Attribute.VALUE_LEN, AES_256_BYTES.to_bytes(8, "little"))
     )
     generate = native.function(_C_GENERATE_KEY, c_ulong, c_void_p, c_void_p, c_ulong, c_void_p)
-    handle, mechanism = c_ulong(), mechanism_of(CKM_AES_KEY_GEN)
+    handle, mechanism = c_ulong(), mechanism_of(native.profile.generate_mechanism)
     rv = generate(_number(session), byref(mechanism), attributes.array, attributes.count, byref(handle))
     if rv != CKR_OK:
         raise CallFailed(rv, "C_GenerateKey")

@@ -17,21 +17,22 @@ from functools import wraps
 from pathlib import Path
 from typing import Any, Concatenate, Final, ParamSpec, TypeVar
 
-from hsm.faults import CKR_OK, ODD_LENGTH, CallFailed
+from hsm.faults import CKR_BUFFER_TOO_SMALL, CKR_DEVICE_REMOVED, CKR_OK, NO_IV, ODD_LENGTH, CallFailed
+from hsm.fuse import Fuse
 from hsm.keys import AES_256_BYTES, GCM_TAG_BYTES
+from hsm.profiles import PROFILES, IVPlace, Profile
 from hsm.stats import Calls
 
 P = ParamSpec("P")
 T = TypeVar("T")
 
-CKM_AES_KEY_GEN = 0x1080
-CKM_AES_GCM = 0x1087
 _CKF_OS_LOCKING_OK = 2
 _CKU_USER = 1
 _CKO_SECRET_KEY = 4
 _CKK_AES = 0x1F
 _UNAVAILABLE = c_ulong(-1).value  # CK_UNAVAILABLE_INFORMATION
 _FUNCTION_COUNT = 68
+_MOST_MECHANISMS = 1024  # asked for at once; tokens offer some 50 to 200
 _WRAPPED_CAPACITY_BYTES = 64  # a wrapped 32-byte key takes 40 (KW, KWP) or 48 (CBC-PAD)
 _SMALLEST_BUFFER_BYTES = 64
 
@@ -76,6 +77,10 @@ class _TokenInfo(Structure):
     )
 
 
+class _MechanismInfo(Structure):
+    _fields_ = (("shortest_key", c_ulong), ("longest_key", c_ulong), ("flags", c_ulong))
+
+
 class _Mechanism(Structure):
     _fields_ = (("type", c_ulong), ("parameter", c_void_p), ("parameter_length", c_ulong))
 
@@ -103,6 +108,8 @@ _SIGNATURES: Final[dict[str, tuple[int, tuple[Any, ...]]]] = {  # Any: ctypes' t
     "C_Initialize": (0, (c_void_p,)),
     "C_Finalize": (1, (c_void_p,)),
     "C_GetTokenInfo": (6, (c_ulong, c_void_p)),
+    "C_GetMechanismList": (7, (c_ulong, c_void_p, c_void_p)),
+    "C_GetMechanismInfo": (8, (c_ulong, c_ulong, c_void_p)),
     "C_CloseSession": (13, (c_ulong,)),
     "C_CloseAllSessions": (14, (c_ulong,)),
     "C_GetSessionInfo": (15, (c_ulong, c_void_p)),
@@ -172,12 +179,12 @@ def _buffer(size_bytes: int) -> tuple[Any, int]:  # Any: an array type per size
 def _metered(
     verb: str,
 ) -> Callable[[Callable[Concatenate["Native", P], T]], Callable[Concatenate["Native", P], T]]:
-    """Time a method and count it among the calls of the member that makes it."""
+    """Time a method and count it among the calls of the member that makes it, unless the token is away."""
 
     def decorate(method: Callable[Concatenate["Native", P], T]) -> Callable[Concatenate["Native", P], T]:
         @wraps(method)
         def run(self: "Native", /, *args: P.args, **kwargs: P.kwargs) -> T:
-            return self.calls.run(verb, method, self, *args, **kwargs)
+            return self.run(verb, method, self, *args, **kwargs)
 
         return run
 
@@ -195,7 +202,8 @@ def mechanism_of(number: int, parameter: tuple[int, ...] = ()) -> Structure:
 class Native:
     """One module's functions, numbers in and bytes out; every answer but CKR_OK raises ``CallFailed``.
 
-    ``calls`` counts what goes through here; a member has a view of its own.
+    ``calls`` counts what goes through here, ``fuse`` lets nobody in once the token was found away,
+    ``profile`` has the mechanisms' numbers; each login has a view of its own.
     """
 
     def __init__(self, module: Path) -> None:
@@ -212,7 +220,8 @@ class Native:
         self._functions = bound
         self._encrypt_init, self._encrypt = bound["C_EncryptInit"], bound["C_Encrypt"]
         self._decrypt_init, self._decrypt = bound["C_DecryptInit"], bound["C_Decrypt"]
-        self.calls = Calls()
+        self.calls, self.fuse = Calls(), Fuse()
+        self.profile = PROFILES["softhsm"]
         self._birth = _Template(_AT_BIRTH)
         self._in_use = {False: _Template(_IN_USE), True: _Template((*_IN_USE, _VALUE_LEN))}
         self._unwrapped = {
@@ -232,11 +241,24 @@ class Native:
         """Return one more function of the list, for ceremonies; its answer comes back as it is."""
         return ctypes.CFUNCTYPE(c_ulong, *arguments)(self._table.contents.functions[index])
 
-    def view(self, calls: Calls) -> "Native":
-        """Return the same functions, counted in ``calls``."""
+    def view(self, calls: Calls, profile: Profile) -> "Native":
+        """Return the same functions for one login to a token of ``profile``, counted in ``calls``."""
         mine = copy.copy(self)
-        mine.calls = calls
+        mine.calls, mine.fuse, mine.profile = calls, Fuse(), profile
         return mine
+
+    def run(self, verb: str, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """Return what ``work`` returns: a call of this login, whoever makes it, timed and counted.
+
+        Raises:
+            CallFailed: the token was found away before; nothing was called.
+        """
+        self.fuse.refuse_if_blown()
+        try:
+            return self.calls.run(verb, work, *args, **kwargs)
+        except CallFailed as failed:
+            self.fuse.note(failed)
+            raise
 
     def initialize(self) -> int:
         """Initialise the module for threads that the operating system locks; returns the code as it came."""
@@ -252,9 +274,16 @@ class Native:
         """Log the whole process in; returns the code as it came, since each one means something else."""
         return int(self._functions["C_Login"](session, _CKU_USER, pin, len(pin)))
 
-    @_metered("close_session")
     def close_session(self, session: int) -> int:
-        """Close a session and the objects made in it; returns the code as it came."""
+        """Close a session and the objects made in it; returns the code as it came.
+
+        A token that is away is not asked: it may hang once more, and forgets the session by itself.
+        """
+        if self.fuse.is_blown:
+            return CKR_DEVICE_REMOVED
+        return self.calls.run("close_session", self._close_session, session)
+
+    def _close_session(self, session: int) -> int:
         return int(self._functions["C_CloseSession"](session))
 
     def token_limits(self, slot: int) -> TokenLimits:
@@ -266,6 +295,26 @@ class Native:
             read_write_sessions=_known(info.max_read_write_sessions),
             free_private_bytes=_known(info.free_private_memory),
         )
+
+    def mechanisms(self, slot: int) -> frozenset[int]:
+        """Return the numbers of the mechanisms that the token in a slot offers; 1 call, 2 for very many."""
+        room, count = _MOST_MECHANISMS, c_ulong(_MOST_MECHANISMS)
+        get = self._functions["C_GetMechanismList"]
+        offered = (c_ulong * room)()
+        rv = get(slot, offered, byref(count))
+        if rv == CKR_BUFFER_TOO_SMALL and room < count.value < 1 << 16:
+            room = count.value
+            offered = (c_ulong * room)()
+            rv = get(slot, offered, byref(count))
+        _check(rv, "C_GetMechanismList")
+        return frozenset(offered[: min(count.value, room)])
+
+    def mechanism_flags(self, slot: int, mechanism: int) -> int:
+        """Return what a token lets one do with a mechanism, as flags of CK_MECHANISM_INFO; 1 call."""
+        info = _MechanismInfo()
+        rv = self._functions["C_GetMechanismInfo"](slot, mechanism, byref(info))
+        _check(rv, "C_GetMechanismInfo")
+        return int(info.flags)
 
     def close_all_sessions(self, slot: int) -> int:
         """Close every session that this process has on a slot; returns the code as it came."""
@@ -284,18 +333,49 @@ class Native:
         """
         size = len(plaintext)
         params = _GCMParams(iv, len(iv), len(iv) * 8, aad or None, len(aad), _GCM_TAG_BITS)
-        mechanism = _Mechanism(CKM_AES_GCM, addressof(params), _GCM_PARAMS_BYTES)
+        out, length = self._encrypted(session, key, params, plaintext, size + GCM_TAG_BYTES)
+        return ctypes.string_at(out, length)
+
+    @_metered("encrypt")
+    def encrypt_with_own_iv(
+        self, session: int, key: int, aad: bytes, plaintext: bytes
+    ) -> tuple[bytes, bytes]:
+        """Return the IV that the token made, and the ciphertext followed by its tag, AES-GCM; 2 calls.
+
+        After any failure the session may still be inside the operation: close it.
+
+        Source: Thales Luna 7, CKM_AES_GCM in FIPS mode; AWS CloudHSM Client SDK 5, CKM_AES_GCM.
+        """
+        size, iv_bytes = len(plaintext) + GCM_TAG_BYTES, self.profile.internal_iv_bytes
+        if self.profile.internal_iv_at is IVPlace.END:
+            params = _GCMParams(None, 0, 0, aad or None, len(aad), _GCM_TAG_BITS)
+            out, _ = self._encrypted(session, key, params, plaintext, size + iv_bytes)
+            return ctypes.string_at(addressof(out) + size, iv_bytes), ctypes.string_at(out, size)
+        room = (c_char * iv_bytes)()
+        params = _GCMParams(
+            ctypes.cast(room, c_char_p), iv_bytes, iv_bytes * 8, aad or None, len(aad), _GCM_TAG_BITS
+        )
+        out, _ = self._encrypted(session, key, params, plaintext, size)
+        iv = ctypes.string_at(room, iv_bytes)
+        if not any(iv):
+            raise CallFailed(NO_IV, "C_Encrypt")
+        return iv, ctypes.string_at(out, size)
+
+    def _encrypted(
+        self, session: int, key: int, params: _GCMParams, plaintext: bytes, wanted_bytes: int
+    ) -> tuple[Any, int]:  # Any: an array type per size
+        mechanism = _Mechanism(self.profile.encrypt_mechanism, addressof(params), _GCM_PARAMS_BYTES)
         rv = self._encrypt_init(session, byref(mechanism), key)
         if rv:
             raise CallFailed(rv, "C_EncryptInit")
-        out, capacity = _buffer(size + GCM_TAG_BYTES)
+        out, capacity = _buffer(wanted_bytes)
         length = c_ulong(capacity)
-        rv = self._encrypt(session, plaintext, size, out, byref(length))
+        rv = self._encrypt(session, plaintext, len(plaintext), out, byref(length))
         if rv:
             raise CallFailed(rv, "C_Encrypt")
-        if length.value != size + GCM_TAG_BYTES:
+        if length.value != wanted_bytes:
             raise CallFailed(ODD_LENGTH, "C_Encrypt")
-        return ctypes.string_at(out, length.value)
+        return out, length.value
 
     @_metered("decrypt")
     def decrypt(self, session: int, key: int, iv: bytes, aad: bytes, ciphertext: bytes) -> bytes:
@@ -305,7 +385,7 @@ class Native:
         """
         size = len(ciphertext)
         params = _GCMParams(iv, len(iv), len(iv) * 8, aad or None, len(aad), _GCM_TAG_BITS)
-        mechanism = _Mechanism(CKM_AES_GCM, addressof(params), _GCM_PARAMS_BYTES)
+        mechanism = _Mechanism(self.profile.encrypt_mechanism, addressof(params), _GCM_PARAMS_BYTES)
         rv = self._decrypt_init(session, byref(mechanism), key)
         if rv:
             raise CallFailed(rv, "C_DecryptInit")
@@ -325,7 +405,7 @@ class Native:
         It can be wrapped and nothing else, or encrypt and decrypt and nothing else if ``usable``.
         """
         template = self._in_use[True] if usable else self._birth
-        mechanism, handle = _Mechanism(CKM_AES_KEY_GEN, None, 0), c_ulong()
+        mechanism, handle = _Mechanism(self.profile.generate_mechanism, None, 0), c_ulong()
         rv = self._functions["C_GenerateKey"](
             session, byref(mechanism), template.array, template.count, byref(handle)
         )

@@ -53,11 +53,11 @@ class SessionPool:
             if self._idle:
                 return self._idle.pop()
             deadline = time.monotonic() + within_budget(self._wait_s)
+            self._tally.pool_waits += self.open_count >= self.size
             while not self._idle:
                 if self.open_count < self.size:
                     self.open_count += 1
                     break
-                self._tally.pool_waits += 1
                 if not self._changed.wait(deadline - time.monotonic()) and not self._idle:
                     raise PoolExhausted(f"no HSM session came free within {self._wait_s:g} s")
             else:

@@ -26,7 +26,6 @@ from keepsite.keyring.models import MKEK
 from keepsite.keyring.querysets import needed_pkeks, serving_mkeks
 
 SHOWN_PROJECTS = 5
-AES_KEY_WRAP = 0x2109  # CKM_AES_KEY_WRAP, RFC 3394
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -228,7 +227,7 @@ def _cka_id(mkek: MKEK | None, label: str, member: str) -> bytes:
 
 def _require_equal(made: MadeMKEK, value: bytearray, *, member: str) -> None:
     """What the token wrapped must unwrap under the parts' key: then it holds this key and no other."""
-    if hsm().profile.wrap_mechanism != AES_KEY_WRAP:
+    if not hsm().profile.wraps_by_rfc_3394:
         return  # the canary, opened by every member, says it
     try:
         aes_key_unwrap(bytes(value), made.canary.wrapped)

@@ -40,6 +40,7 @@ _GAUGES = {
         ("in_flight", "Requests inside an HSM member now."),
         ("sessions_open", "Sessions open on an HSM member."),
         ("cached_keys", "pKEK handles cached on an HSM member."),
+        ("waiting_destroys", "Evicted pKEKs that are still on an HSM member."),
     )
 }
 _TALLY = {

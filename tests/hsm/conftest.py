@@ -44,8 +44,8 @@ def make_hsm(token, shim):
     """HSMs of this test, closed after it."""
     made = []
 
-    def make(*, module=None, extra="", pool_size=8, wait_s=2.0, cache_max_keys=2000):
-        file = token.config_file(module or shim.module, extra)
+    def make(*, module=None, profile="softhsm", extra="", pool_size=8, wait_s=2.0, cache_max_keys=2000):
+        file = token.config_file(module or shim.module, extra, profile=profile)
         hsm = HSM(load_config(file, pool_size=pool_size, wait_s=wait_s, cache_max_keys=cache_max_keys))
         made.append(hsm)
         return hsm

@@ -23,3 +23,4 @@ class TestCampaign:
         assert rows["kill -9 of both"].refused > 0
         assert all(row.requests > row.refused for fault, row in rows.items() if fault not in told_to_wait)
         assert campaign.hsm.status()[0].tally.trips == 2
+        assert max(row.most_waits for row in campaign.rows) <= 1

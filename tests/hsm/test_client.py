@@ -76,8 +76,8 @@ class TestEncrypt:
             hsm.encrypt(changed, b"x", aad=AAD)
 
     def test_more_than_fits_into_one_call_is_refused(self, make_hsm):
-        with pytest.raises(CallRefused, match="at most 10"):
-            make_hsm(extra="max_single_part_bytes = 10").encrypt(None, bytes(11), aad=AAD)
+        with pytest.raises(CallRefused, match="at most 32"):
+            make_hsm(extra="max_single_part_bytes = 32").encrypt(None, bytes(33), aad=AAD)
 
     def test_an_unknown_mkek_is_named_and_the_member_stays_up(self, hsm, key):
         with pytest.raises(MKEKNotFound, match=(b"\x07" * 16).hex()):

@@ -51,13 +51,13 @@ class TestLoadConfig:
         profile = load("wrap_mechanism = 0x210B\nunwrap_needs_value_len = true" + GOOD).profile
 
         assert profile.wrap_mechanism == 0x210B
-        assert 0x210B in profile.required_mechanisms
+        assert 0x210B in profile.uses
         assert profile.unwrap_needs_value_len
 
     @pytest.mark.parametrize(
         ("change", "message"),
         [
-            (("profile =", "profil ="), 'profile: accepted is one of "softhsm"'),
+            (("profile =", "profil ="), "profil: no such entry"),
             (('"softhsm"', '"x"'), 'profile: accepted is one of "softhsm"'),
             (('"softhsm"', "7"), "profile: accepted is"),
             (("[[members]]", "[[member]]"), r"members: accepted is one or more"),

@@ -51,5 +51,5 @@ class TestTranslating:
             shim.answer(rv, "C_OpenSession", times=1)
 
             with pytest.raises(CallFailed) as failure:
-                connection._open_session()
+                connection._open(rw=True)
             assert failure.value.rv == rv

@@ -112,18 +112,19 @@ class TestChoice:
         hsm = started(pair)
         key = pair.key(hsm)
         sealed = hsm.encrypt(key, b"secret", aad=AAD)
+        before = calls(hsm, "b", "decrypt")  # at start each member tries what its profile says
         for _ in range(10):
             hsm.decrypt(key, sealed, aad=AAD)
-        assert calls(hsm, "b", "decrypt") == 0
+        assert calls(hsm, "b", "decrypt") == before
 
         pair.shims["a"].answer(0x30)
         assert hsm.decrypt(key, sealed, aad=AAD) == b"secret"
-        assert calls(hsm, "b", "decrypt") == 1
+        assert calls(hsm, "b", "decrypt") == before + 1
 
         pair.shims["a"].clear()
         wait_until(lambda: states(hsm)["a"] == "up")
         hsm.decrypt(key, sealed, aad=AAD)
-        assert calls(hsm, "b", "decrypt") == 1
+        assert calls(hsm, "b", "decrypt") == before + 1
 
     def test_a_member_may_have_more_weight(self, hsm):
         a, b = hsm._group.members
@@ -219,10 +220,11 @@ class TestFailover:
             thread = threading.Thread(target=hsm.decrypt, args=(key, sealed), kwargs={"aad": AAD})
             thread.start()
             wait_until(lambda: pair.shims["a"].held == 1)
+            before = calls(hsm, "b", "decrypt")
 
             assert hsm.decrypt(key, sealed, aad=AAD) == b"secret"
 
-            assert calls(hsm, "b", "decrypt") == 1
+            assert calls(hsm, "b", "decrypt") == before + 1
             assert hsm.status()[0].tally.pool_waits == 1
         thread.join()
 
@@ -244,7 +246,7 @@ class TestFailover:
 class TestEviction:
     def test_a_key_that_cannot_be_destroyed_now_fails_no_request(self, make_pair):
         pair = make_pair(standby=True)
-        hsm = started(pair, pool_size=1, wait_s=0.1, cache_max_keys=1)
+        hsm = started(pair, pool_size=1, wait_s=0.1)
         first, second = pair.key(hsm), pair.key(hsm)
         sealed = hsm.encrypt(first, b"secret", aad=AAD)
         keepers = member(hsm, "a")._connection.keepers
@@ -477,10 +479,11 @@ class TestHang:
             thread = threading.Thread(target=hsm.decrypt, args=(key, sealed), kwargs={"aad": AAD})
             thread.start()
             wait_until(lambda: states(hsm)["a"] == "suspect")
+            before = calls(hsm, "b", "decrypt")
 
             assert hsm.decrypt(key, sealed, aad=AAD) == b"secret"
             assert pair.shims["a"].held == 1
-            assert calls(hsm, "b", "decrypt") == 1
+            assert calls(hsm, "b", "decrypt") == before + 1
         thread.join()
         wait_until(lambda: states(hsm)["a"] == "up")
 

@@ -399,9 +399,9 @@ class TestProgrammingFaults:
             hsm.decrypt(key, sealed, aad=AAD)
 
     def test_a_token_without_a_needed_mechanism_does_not_start(self, make_hsm):
-        hsm = make_hsm(extra="required_mechanisms = [0x210B]")
+        hsm = make_hsm(extra="wrap_mechanism = 0x210B")
 
-        with pytest.raises(MechanismUnsupported, match="0x210b"):
+        with pytest.raises(MechanismUnsupported, match=r"0x210b\) to wrap and unwrap"):
             hsm.start()
 
         assert state(hsm) == "quarantined"

@@ -3,6 +3,7 @@ import random
 import pytest
 
 from hsm.faults import ODD_LENGTH, CallFailed
+from hsm.fuse import Fuse
 from tests.hsm.conftest import member_of
 
 IV, AAD = bytes(12), b"aad"
@@ -44,6 +45,7 @@ class TestEncryptAndDecrypt:
         failed = 0
         for _ in range(60):
             shim.clear()
+            native.fuse = Fuse()  # another login
             session = connection._open_session()
             shim.answer(dice.choice(codes), one_in=4)
             for _ in range(50):

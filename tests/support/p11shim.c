@@ -1,4 +1,5 @@
-/* A PKCS#11 module that stands between a client and a real module: it counts, delays, fails and holds calls.
+/* A PKCS#11 module that stands between a client and a real module: it counts, delays, fails and holds calls,
+ * and speaks the dialects of other vendors: IVs made by the token, numbers of its own, limits of length.
  *
  * The 2.40 function list is a version (2 bytes, padded to a pointer) and 68 function pointers.  Each function
  * takes at most 8 word-sized arguments, so one trampoline body serves all of them: on x86-64 and AArch64 Linux
@@ -20,6 +21,7 @@
 #include <sys/file.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
+#include <sys/random.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -47,7 +49,58 @@ struct state {
     uint64_t random_answers;    /* n > 0: every n-th call, by a generator of our own, is answered `answer` */
     uint64_t lies;              /* n > 0: every n-th call that succeeds tells a wrong length or handle */
     uint64_t spent_ns;          /* what delayed calls took in all: timers are never exact */
+    uint64_t own_iv;            /* who makes the IV of an encryption: struct below */
+    uint64_t standard, vendor;  /* a mechanism's number of the standard, and the vendor's that stands for it */
+    uint64_t most_bytes;        /* the longest data of one encryption, tag not counted; 0 for no limit */
+    uint64_t wants_value_len;   /* 1: unwrapping needs CKA_VALUE_LEN */
+    uint64_t lax;               /* 1: unwrap templates are kept and told, but not enforced */
     uint64_t calls[FUNCTIONS];  /* calls per function */
+};
+
+/* own_iv: the caller; the token, 16 bytes behind the tag, and none may be given (Luna in FIPS mode); the
+ * token, 12 bytes written over the zeros that the caller gives (CloudHSM). */
+enum { CALLERS, AT_END, IN_PARAMETER };
+enum { IV_AT_END = 16, IV_IN_PARAMETER = 12, TAG = 16 };
+
+enum {
+    GET_MECHANISM_LIST = 7,
+    GET_MECHANISM_INFO = 8,
+    GET_ATTRIBUTE_VALUE = 24,
+    ENCRYPT_INIT = 29,
+    ENCRYPT = 30,
+    DECRYPT_INIT = 33,
+    DECRYPT = 34,
+    GENERATE_KEY = 58,
+    UNWRAP_KEY = 61,
+};
+enum {
+    DATA_LEN_RANGE = 0x21,
+    ENCRYPTED_DATA_LEN_RANGE = 0x41,
+    MECHANISM_INVALID = 0x70,
+    MECHANISM_PARAM_INVALID = 0x71,
+    TEMPLATE_INCOMPLETE = 0xd0,
+    TEMPLATE_INCONSISTENT = 0xd1,
+    BUFFER_TOO_SMALL = 0x150,
+    AES_GCM = 0x1087,
+    VALUE_LEN = 0x161,
+    UNWRAP_TEMPLATE = 0x40000212,
+};
+
+struct mechanism {
+    word type;
+    void *parameter;
+    word length;
+};
+struct gcm {
+    unsigned char *iv;
+    word iv_length, iv_bits;
+    void *aad;
+    word aad_length, tag_bits;
+};
+struct attribute {
+    word type;
+    void *value;
+    word length;
 };
 
 static struct list *real, mine;
@@ -114,8 +167,17 @@ static word before(int index) {
     return answer;
 }
 
-/* Overwrite the length or handle that a call gave out. */
+/* Overwrite the length or handle that a call gave out; of attributes, that of a template within one. */
 static void lie(int index, word *v) {
+    if (index == GET_ATTRIBUTE_VALUE && drawn() % state->lies == 0) {
+        struct attribute *outer = (struct attribute *)v[2], *inner = outer->value;
+        if (outer->type != UNWRAP_TEMPLATE)
+            return;
+        word count = inner ? outer->length / sizeof *inner : 0, which = drawn() % (count + 1);
+        word *length = which ? &inner[which - 1].length : &outer->length;
+        *length = drawn() % 2 ? drawn() : drawn() % 1000;
+        return;
+    }
     int place = index == 30 || index == 34 || index == 58 ? 4 : index == 60 ? 5 : index == 61 ? 7 : -1;
     if (place < 0 || drawn() % state->lies)
         return;
@@ -154,6 +216,116 @@ static word initialize(word *v) {
     return answer;
 }
 
+/* Dialects. */
+
+static __thread unsigned char made[IV_AT_END]; /* the IV of the encryption under way, on one session per thread */
+static __thread unsigned char *tell;           /* where to write it */
+
+static word encrypt_init(word *v, struct mechanism *told) {
+    if (!state->own_iv || told->type != AES_GCM)
+        return call_real(ENCRYPT_INIT, v);
+    static const unsigned char zeros[IV_IN_PARAMETER];
+    struct gcm *theirs = told->parameter, ours = *theirs;
+    word length = state->own_iv == AT_END ? IV_AT_END : IV_IN_PARAMETER;
+    if (state->own_iv == AT_END
+            ? theirs->iv_length != 0
+            : theirs->iv_length != length || memcmp(theirs->iv, zeros, length))
+        return MECHANISM_PARAM_INVALID;
+    if (getrandom(made, length, 0) != (ssize_t)length)
+        return GENERAL_ERROR;
+    tell = theirs->iv;
+    ours.iv = made;
+    ours.iv_length = length;
+    ours.iv_bits = length * 8;
+    struct mechanism changed = {told->type, &ours, sizeof ours};
+    v[1] = (word)&changed;
+    return call_real(ENCRYPT_INIT, v);
+}
+
+static word encrypt(word *v) {
+    word *length = (word *)v[4], room = *length;
+    if (state->most_bytes && v[2] > state->most_bytes)
+        return DATA_LEN_RANGE;
+    word answer = call_real(ENCRYPT, v);
+    if (answer || !state->own_iv)
+        return answer;
+    if (state->own_iv == IN_PARAMETER) {
+        memcpy(tell, made, IV_IN_PARAMETER);
+        return answer;
+    }
+    if (v[3] && *length + IV_AT_END > room)
+        return BUFFER_TOO_SMALL;
+    if (v[3])
+        memcpy((unsigned char *)v[3] + *length, made, IV_AT_END);
+    *length += IV_AT_END;
+    return answer;
+}
+
+/* SoftHSM enforces them, so what a lax token would unwrap as asked is unwrapped as `strict` wants it. */
+static word unwrap_laxly(word *v) {
+    word secret_key = 4, aes = 0x1f;
+    unsigned char yes = 1, no = 0;
+    struct attribute strict[] = {{0, &secret_key, 8}, {0x100, &aes, 8}, {1, &no, 1}, {0x103, &yes, 1}, {0x162, &no, 1}};
+    v[5] = (word)strict;
+    v[6] = sizeof strict / sizeof *strict;
+    return call_real(UNWRAP_KEY, v);
+}
+
+static word unwrap(word *v) {
+    if (!state->wants_value_len) {
+        word answer = call_real(UNWRAP_KEY, v);
+        return answer == TEMPLATE_INCONSISTENT && state->lax ? unwrap_laxly(v) : answer;
+    }
+    struct attribute *asked = (struct attribute *)v[5], others[v[6] + 1]; /* SoftHSM takes no CKA_VALUE_LEN here */
+    word count = 0;
+    for (word n = 0; n < v[6]; n++)
+        if (asked[n].type != VALUE_LEN)
+            others[count++] = asked[n];
+    if (count == v[6])
+        return TEMPLATE_INCOMPLETE;
+    v[5] = (word)others;
+    v[6] = count;
+    return call_real(UNWRAP_KEY, v);
+}
+
+static word in_dialect(int index, word *v) {
+    struct mechanism told;
+    if (index == ENCRYPT_INIT || index == DECRYPT_INIT || (index >= GENERATE_KEY && index <= UNWRAP_KEY)) {
+        told = *(struct mechanism *)v[1];
+        if (state->vendor && told.type == state->standard)
+            return MECHANISM_INVALID;
+        if (state->vendor && told.type == state->vendor)
+            told.type = state->standard;
+        v[1] = (word)&told;
+    }
+    switch (index) {
+    case GET_MECHANISM_INFO:
+        if (state->vendor && v[1] == state->standard)
+            return MECHANISM_INVALID;
+        if (state->vendor && v[1] == state->vendor)
+            v[1] = state->standard;
+        return call_real(index, v);
+    case GET_MECHANISM_LIST: {
+        word answer = call_real(index, v);
+        for (word n = 0; !answer && v[1] && n < *(word *)v[2]; n++)
+            if (state->vendor && ((word *)v[1])[n] == state->standard)
+                ((word *)v[1])[n] = state->vendor;
+        return answer;
+    }
+    case ENCRYPT_INIT:
+        return encrypt_init(v, &told);
+    case ENCRYPT:
+        return encrypt(v);
+    case DECRYPT:
+        if (state->most_bytes && v[2] > state->most_bytes + TAG)
+            return ENCRYPTED_DATA_LEN_RANGE;
+        return call_real(index, v);
+    case UNWRAP_KEY:
+        return unwrap(v);
+    }
+    return call_real(index, v);
+}
+
 static word pass(int index, word *v) {
     uint64_t delay_us = applies(index) ? state->delay_us : 0;
     struct timespec began;
@@ -161,7 +333,7 @@ static word pass(int index, word *v) {
         clock_gettime(CLOCK_MONOTONIC, &began);
     word answer = before(index);
     if (!answer) {
-        answer = index == 0 ? initialize(v) : call_real(index, v);
+        answer = index == 0 ? initialize(v) : in_dialect(index, v);
         if (!answer && state->lies && applies(index))
             lie(index, v);
     }

@@ -26,6 +26,7 @@ INDEX = {
     "C_Finalize": 1,
     "C_GetTokenInfo": 6,
     "C_GetMechanismList": 7,
+    "C_GetMechanismInfo": 8,
     "C_OpenSession": 12,
     "C_CloseSession": 13,
     "C_CloseAllSessions": 14,
@@ -47,9 +48,10 @@ INDEX = {
     "C_GenerateRandom": 64,
 }
 NAME = {index: name for name, index in INDEX.items()}
-_CONTROLS = 10
+_CONTROLS = 16
 _WORDS = _CONTROLS + 68
-_DELAY, _ANSWER, _HOLD, _ONLY, _TIMES, _SKIP, _HELD, _RANDOM, _LIES, _SPENT = range(_CONTROLS)
+_DELAY, _ANSWER, _HOLD, _ONLY, _TIMES, _SKIP, _HELD, _RANDOM, _LIES, _SPENT = range(10)
+_OWN_IV, _STANDARD, _VENDOR, _MOST_BYTES, _VALUE_LEN, _LAX = range(10, _CONTROLS)
 ANY_CODE = (1 << 64) - 1  # as an answer: a code drawn anew for each call
 
 
@@ -116,10 +118,10 @@ class Token:
         )
         file.unlink()
 
-    def config_file(self, module=None, extra=""):
+    def config_file(self, module=None, extra="", *, profile="softhsm"):
         file = self.folder / "hsm.toml"
         file.write_text(
-            f'profile = "softhsm"\n{extra}\n[[members]]\nname = "a"\nmodule = "{module or self.module}"\n'
+            f'profile = "{profile}"\n{extra}\n[[members]]\nname = "a"\nmodule = "{module or self.module}"\n'
             f'token_label = "{self.label}"\npin_file = "pin"\n'
         )
         return file
@@ -191,6 +193,10 @@ class Shim:
         finally:
             self.clear()
 
+    def release(self):
+        """Let the calls that are held go on, into what `answer` says."""
+        self._set(_HOLD, 0)
+
     @property
     def held(self):
         return self._get(_HELD)
@@ -206,6 +212,21 @@ class Shim:
     def lie(self, one_in):
         """Have one in so many calls that succeed tell a wrong length or handle."""
         self._set(_LIES, one_in)
+
+    def speak(self, *, own_iv=None, vendor=(0, 0), most_bytes=0, value_len=False, lax=False):
+        """Behave like another token from now on, whatever `clear` clears.
+
+        `own_iv`: the token makes the IV of an encryption, "end" or "parameter" tells where it says which.
+        `vendor`: a mechanism's number of the standard, and the one that it has instead.
+        `most_bytes`: the longest data of one encryption.  `value_len`: unwrapping needs CKA_VALUE_LEN.
+        `lax`: it keeps unwrap templates, and does not enforce them.
+        """
+        self._set(_OWN_IV, {None: 0, "end": 1, "parameter": 2}[own_iv])
+        self._set(_STANDARD, vendor[0])
+        self._set(_VENDOR, vendor[1])
+        self._set(_MOST_BYTES, most_bytes)
+        self._set(_VALUE_LEN, int(value_len))
+        self._set(_LAX, int(lax))
 
     def clear(self):
         for word in (_ANSWER, _HOLD, _DELAY, _ONLY, _TIMES, _SKIP, _RANDOM, _LIES):

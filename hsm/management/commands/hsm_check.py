@@ -14,8 +14,9 @@ from hsm.client import HSM
 from hsm.connection import mechanism_name
 from hsm.errors import HSMError, MemberUnavailable
 from hsm.footprint import beyond_budget, beyond_limits, footprint
-from hsm.keys import WrappedKey
+from hsm.keys import GCM_IV_BYTES, WrappedKey
 from hsm.member import MemberStatus
+from hsm.profiles import IVSource, Profile
 
 
 class Command(BaseCommand):
@@ -78,9 +79,10 @@ class Command(BaseCommand):
             self._row("  token", f"{member.token_label or '-'}  serial {member.token_serial or '-'}")
             if member.limits:
                 self._row("  sessions at most", str(member.limits.sessions or "not told"))
-        self._row(
-            "mechanisms", ", ".join(mechanism_name(number) for number in hsm.profile.required_mechanisms)
-        )
+        self._row("profile", hsm.profile.name)
+        self._row("  mechanisms", ", ".join(mechanism_name(number) for number in hsm.profile.uses))
+        self._row("  IVs", _ivs(hsm.profile))
+        self._row("  one call takes", f"{hsm.profile.max_single_part_bytes} bytes at most")
         need = footprint(hsm.config)
         self._row("processes", f"{need.processes}, of all nodes")
         self._row("  sessions", f"{need.sessions} on each token at most")
@@ -118,6 +120,13 @@ class Command(BaseCommand):
         self.stdout.write(f"{name:<24} {value}")
 
 
+def _ivs(profile: Profile) -> str:
+    if profile.iv_source is IVSource.INTERNAL:
+        return f"made inside the encryption, {profile.internal_iv_bytes} bytes, at {profile.internal_iv_at}"
+    made_by = "the token's generator" if profile.iv_source is IVSource.HSM else "this machine's generator"
+    return f"made by {made_by}, {GCM_IV_BYTES} bytes"
+
+
 def _problems(hsm: HSM, members: tuple[MemberStatus, ...]) -> list[str]:
     problems = [beyond_limits(hsm.config, member.limits) for member in members if member.limits]
     return [problem for problem in (beyond_budget(hsm.config), *problems) if problem]
@@ -129,7 +138,7 @@ def _facts(
     known = {mkek.mkek_id: mkek for view in views for mkek in view.mkeks}
     return {
         "members": [asdict(member) for member in members],
-        "profile": hsm.profile.name,
+        "profile": asdict(hsm.profile),
         "footprint": asdict(footprint(hsm.config))
         | {"session_object_budget": hsm.config.session_object_budget, "problems": _problems(hsm, members)},
         "mkeks": [
