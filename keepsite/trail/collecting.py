@@ -84,10 +84,7 @@ class Collector:
         return [path for path in sorted(self.folder.glob("audit-*.jsonl")) if path.name >= first]
 
     def _has_more(self, file: str, position: int) -> bool:
-        return any(
-            path.stat().st_size > (position if path.name == file else 0)
-            for path in self._files()
-        )
+        return any(path.stat().st_size > (position if path.name == file else 0) for path in self._files())
 
     def _chain(self) -> AuditChain:
         """The folder's chain, begun now if it has none; its id stands in the folder."""
@@ -136,7 +133,12 @@ class Collector:
         )
         segment.digest = segment_digest(segment)
         records = [
-            AuditRecord(segment=segment, position=position, line=text, **columns(text, collected_at=segment.collected_at))
+            AuditRecord(
+                segment=segment,
+                position=position,
+                line=text,
+                **columns(text, collected_at=segment.collected_at),
+            )
             for position, text in enumerate(copied)
         ]
 

@@ -12,7 +12,9 @@ from keepsite.trail.verifying import Check
 
 log = structlog.get_logger(__name__)
 
-KEEP_EVERY = timedelta(hours=1)  # within it the newest checkpoint moves on; then it stays and a new one begins
+KEEP_EVERY = timedelta(
+    hours=1
+)  # within it the newest checkpoint moves on; then it stays and a new one begins
 
 
 class ChainBrokenError(Exception):
@@ -71,9 +73,7 @@ def _others(chain: AuditChain) -> dict[str, int]:
     return dict(sealed.order_by("chain").values_list("chain_id", "number"))
 
 
-def _move(
-    chain: AuditChain, newest: AuditCheckpoint | None, statement: Statement, *, now: datetime
-) -> None:
+def _move(chain: AuditChain, newest: AuditCheckpoint | None, statement: Statement, *, now: datetime) -> None:
     columns = columns_of(statement, seal(statement))
     if newest is None:
         row = AuditCheckpoint(chain=chain, created_at=now, **columns)

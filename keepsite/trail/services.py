@@ -99,8 +99,9 @@ def go_on(chain: AuditChain, *, deadline: float, now: datetime, known: Mapping[s
 
 def due_for_verification(now: datetime) -> list[AuditChain]:
     """Chains that an operator wants verified, or that nobody has for a day; those first."""
-    is_due = ~Q(pass_wanted_by="") | Q(pass_number__gt=0) | Q(verified_at=None) | Q(verified_at__lt=now - AFRESH)
-    return list(AuditChain.objects.filter(is_due).order_by("-pass_wanted_by", "began_at"))
+    is_under_way = ~Q(pass_wanted_by="") | Q(pass_number__gt=0)
+    is_long_ago = Q(verified_at=None) | Q(verified_at__lt=now - AFRESH)
+    return list(AuditChain.objects.filter(is_under_way | is_long_ago).order_by("-pass_wanted_by", "began_at"))
 
 
 def tell_of_strays() -> list[str]:
@@ -126,7 +127,10 @@ def _settle(check: Check, *, by: str, now: datetime, known: Mapping[str, str]) -
     found = verdict(check, now=now)
     if not found.is_whole:
         log.critical(
-            "audit.not_whole", chain=chain.id, node=chain.node, findings=len(found.findings),
+            "audit.not_whole",
+            chain=chain.id,
+            node=chain.node,
+            findings=len(found.findings),
             finding=found.findings[0].words,
         )
     _keep(

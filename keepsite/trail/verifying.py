@@ -95,9 +95,7 @@ class Check:
                 moved = "was exchanged with another" if line_hash(copy.line) in hashes else "was changed"
                 self._find(segment.number, f"{place} {moved}: it now says {before}.", copy.pk)
             elif self._is_mislabelled(copy, segment.collected_at):
-                self._find(
-                    segment.number, f"{place} is listed as what it does not say: {before}.", copy.pk
-                )
+                self._find(segment.number, f"{place} is listed as what it does not say: {before}.", copy.pk)
         for copy in by_position.values():
             words = f"A record was added to segment {segment.number}: {copy.action}"
             self._find(segment.number, f"{words} of {copy.at:%Y-%m-%d %H:%M:%S} UTC.", copy.pk)
@@ -124,10 +122,8 @@ class Check:
                 previous = row.number
                 continue
             if statement.previous != previous:
-                self._find(
-                    row.number,
-                    f"The checkpoint at segment {statement.previous}, before that at {row.number}, was deleted.",
-                )
+                words = f"The checkpoint at segment {statement.previous} was deleted."
+                self._find(row.number, words)
             previous = row.number
             newest = statement if statement.is_newest else newest
             self._holds(statement)
@@ -210,7 +206,7 @@ def verdict(check: Check, *, now: datetime) -> Verdict:
 
 
 def strays() -> Iterator[str]:
-    """What belongs to no chain: records without their segment, segments and checkpoints without their chain."""
+    """What belongs to no chain: records without segment, segments and checkpoints without chain."""
     records = AuditRecord.objects.filter(~Exists(AuditSegment.objects.filter(id=OuterRef("segment_id"))))
     for segment_id, count in records.order_by().values_list("segment_id").annotate(count=Count("id")):
         yield f"{count} records belong to segment {segment_id}, which was deleted."
