@@ -126,7 +126,7 @@ class Collector:
             start=start,
             end=start + len(block),
             lines=len(lines),
-            bytes_sha256=hashlib.sha256(block).hexdigest(),
+            bytes_digest=hashlib.sha256(block).hexdigest(),
             row_hashes=b"".join(map(line_hash, copied)),
             previous_digest=last.digest if last else BEGINNING,
             collected_at=timezone.now(),

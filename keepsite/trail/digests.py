@@ -28,7 +28,7 @@ def segment_digest(segment: AuditSegment) -> str:
         str(segment.start),
         str(segment.end),
         str(segment.lines),
-        segment.bytes_sha256,
+        segment.bytes_digest,
         bytes(segment.row_hashes).hex(),
         segment.collected_at.astimezone(UTC).isoformat(timespec="microseconds"),
     )

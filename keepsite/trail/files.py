@@ -58,7 +58,7 @@ def _differences(path: Path, segment: AuditSegment) -> Iterator[str]:
     with path.open("rb") as file:
         file.seek(segment.start)
         block = file.read(segment.end - segment.start)
-    if hashlib.sha256(block).hexdigest() != segment.bytes_sha256:
+    if hashlib.sha256(block).hexdigest() != segment.bytes_digest:
         words = "is shorter than" if len(block) < segment.end - segment.start else "is not"
         yield (
             f"{path.name} from byte {segment.start} to {segment.end} {words} what was collected as segment"

@@ -44,7 +44,7 @@ class AuditChain(models.Model):
 class AuditSegment(models.Model):
     """Consecutive bytes of one audit file, whole lines, and the copies made of them.
 
-    ``bytes_sha256`` is that of the file's bytes from ``start`` up to ``end``;
+    ``bytes_digest`` is that of the file's bytes from ``start`` up to ``end``;
     ``row_hashes`` holds 32 bytes for each copied line, its SHA-256, in their order.
     ``digest`` covers both and the digest of the segment before; ``digests`` has the layout.
     Rows are only ever inserted.
@@ -57,7 +57,7 @@ class AuditSegment(models.Model):
     start = models.PositiveBigIntegerField()  # bytes
     end = models.PositiveBigIntegerField()  # bytes
     lines = models.PositiveIntegerField()
-    bytes_sha256 = models.CharField(max_length=HEX_CHARS)
+    bytes_digest = models.CharField(max_length=HEX_CHARS)
     row_hashes = models.BinaryField(editable=False)
     previous_digest = models.CharField(max_length=HEX_CHARS)
     digest = models.CharField(max_length=HEX_CHARS)
@@ -105,6 +105,7 @@ class AuditRecord(models.Model):
             models.Index(fields=["project", "at"], name="audit_by_project"),
             models.Index(fields=["user", "at"], name="audit_by_user"),
             models.Index(fields=["subject", "at"], name="audit_by_subject"),
+            models.Index(fields=["action", "at"], name="audit_by_action"),
             models.Index(fields=["request_id"], name="audit_by_request"),
         )
         permissions = (("export_auditrecord", "Can export audit records"),)

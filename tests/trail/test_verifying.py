@@ -159,7 +159,7 @@ class TestSegments:
     def test_a_whole_forged_history_is_not_what_was_sealed(self, sealed):
         digest = None
         for segment in sealed.chain.segments.order_by("number"):
-            segment.bytes_sha256 = hashlib.sha256(b"forged").hexdigest()
+            segment.bytes_digest = hashlib.sha256(b"forged").hexdigest()
             segment.previous_digest = digest or segment.previous_digest
             segment.digest = digest = segment_digest(segment)
             segment.save()
