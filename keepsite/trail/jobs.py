@@ -3,6 +3,7 @@
 import time
 
 import structlog
+from django.conf import settings
 from django.utils import timezone
 
 from keepsite import schedule
@@ -12,13 +13,12 @@ from keepsite.trail.services import VERIFY_JOB, due_for_verification, go_on, set
 
 log = structlog.get_logger(__name__)
 
-SEAL_EVERY_S = 15.0
 VERIFY_EVERY_S = 86_400.0
 
 
 def register_jobs() -> None:
     """Seal within seconds, verify daily."""
-    schedule.register(schedule.Job(name="audit-seal", every_s=SEAL_EVERY_S, run=seal_chains))
+    schedule.register(schedule.Job(name="audit-seal", every_s=settings.AUDIT_SEAL_S, run=seal_chains))
     schedule.register(schedule.Job(name=VERIFY_JOB, every_s=VERIFY_EVERY_S, run=verify_chains))
 
 

@@ -332,6 +332,8 @@ class TestAudit:
         wait_until(lambda: page.goto(f"/admin/trail/auditrecord/?q={ref['secret_ref']}") and rows_of(page))
         page.get_by_role("link", name="secret.created").click()
         page.get_by_role("heading", name="Who did it").wait_for()
+        stocked.manage("scheduled_jobs", "--run", "audit-seal")
+        wait_until(lambda: page.reload() and page.get_by_text("not sealed yet").count() == 0)
 
         page.goto("/admin/trail/auditchain/")
         page.locator("tbody th a").first.click()
