@@ -1,3 +1,4 @@
+import re
 from collections.abc import Iterator, Mapping
 from datetime import datetime
 from typing import Any, ClassVar
@@ -5,6 +6,7 @@ from typing import Any, ClassVar
 from django.contrib import admin
 from django.db.models import Max, Q, QuerySet
 from django.http import HttpRequest
+from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
 from keepsite.acts import ActingAdmin
@@ -39,7 +41,8 @@ from keepsite.trail.reading import parsed
 
 CHANGE_HEADINGS = tuple(Heading(label=label) for label in ("What", "Before", "After"))
 ACT_HEADINGS = tuple(Heading(label=label) for label in ("Act", "Subject", "Reason"))
-FINDING_HEADINGS = (Heading(label="Segment", is_number=True), Heading(label="What was found"))
+FINDING_HEADINGS = tuple(Heading(label=label) for label in ("Segment", "What was found"))
+_ID = re.compile(r"([0-9a-f]{8})(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 Told = Mapping[str, Any]  # Any: JSON values
 
 
@@ -102,8 +105,8 @@ class AuditRecordAdmin(ActingAdmin):
             ),
             sections=(
                 Section(title="What was done", facts=tuple(self._what(row, told)), table=_acts(told)),
-                *_changes(told),
                 Section(title="Who did it", facts=tuple(_who(row, told))),
+                *_changes(told),
                 _where(row, now=now),
             ),
         )
@@ -111,7 +114,7 @@ class AuditRecordAdmin(ActingAdmin):
     @admin.display(description="action")
     def label(self, record: AuditRecord) -> SafeString:
         """What was done."""
-        return breakable(record.action)
+        return _shortened(record.action)
 
     @admin.display(description="when (UTC)", ordering="at")
     def when(self, record: AuditRecord) -> SafeString:
@@ -126,7 +129,7 @@ class AuditRecordAdmin(ActingAdmin):
     @admin.display(description="subject")
     def about(self, record: AuditRecord) -> SafeString | str:
         """What it was done to."""
-        return breakable(record.subject) if record.subject else "\N{EN DASH}"
+        return _shortened(record.subject) if record.subject else "\N{EN DASH}"
 
     @admin.display(description="project")
     def shown_project(self, record: AuditRecord) -> SafeString | str:
@@ -157,6 +160,9 @@ class AuditRecordAdmin(ActingAdmin):
     def _subject(self, subject: str) -> SafeString | str:
         """A link, where the object still exists."""
         noun, _, object_id = subject.partition(":")
+        if noun == "project":  # some records name it as the identity service does
+            project = Project.objects.filter(Q(pk=object_id) | Q(external_id=object_id)).first()
+            return link(detail_url(Project, project.pk), subject) if project else code(subject)
         for model in self.admin_site._registry:  # noqa: SLF001  # Django's
             if model._meta.model_name == noun:  # noqa: SLF001  # Django's documented way
                 found = model._default_manager.filter(pk=object_id).exists()  # noqa: SLF001  # Django's API
@@ -170,9 +176,7 @@ class AuditChainAdmin(ActingAdmin):
 
     title = "Audit chain"
     title_plural = "Audit chains"
-    lead = (
-        "A chain per node's audit folder. Workers have the HSM seal each within seconds, and verify it daily."
-    )
+    lead = "One per node's audit folder, sealed by the HSM within seconds and verified daily by a worker."
     empty = AuditRecordAdmin.empty
     state_words: ClassVar = {
         "whole": "whole",
@@ -249,6 +253,13 @@ class AuditChainAdmin(ActingAdmin):
     def began(self, chain: AuditChain) -> SafeString:
         """With the first file that was collected."""
         return moment(chain.began_at)
+
+
+def _shortened(words: str) -> SafeString:
+    """With ids as lists show them, by their beginning; the record's page has the whole."""
+    if _ID.search(words) is None:
+        return breakable(words)
+    return format_html('<span title="{}">{}</span>', words, _ID.sub(r"\1…", words))
 
 
 def _outcome(record: AuditRecord) -> SafeString:
@@ -347,7 +358,7 @@ def _extent(chain: AuditChain, *, now: datetime) -> Section:
             Fact(
                 label="Sealed",
                 value=relative(sealed["at"], now=now),
-                note=f"{behind} segments wait for the seal." if behind else "Up to the last segment.",
+                note=f"Segments not sealed yet: {behind}." if behind else "Up to the last segment.",
             ),
             Fact(label="Chain id", value=code(chain.id), note="As in the file chain of the audit folder."),
         ),
