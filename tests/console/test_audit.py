@@ -5,6 +5,7 @@ import json
 import time
 
 import pytest
+from django.utils import timezone
 
 from keepsite.readonly import detail_url, list_url
 from keepsite.schedule.models import ScheduledJob
@@ -116,6 +117,21 @@ class TestRecords:
         assert row["user"] == "'=nadia"
         (row,) = json.loads(as_json)
         assert json.loads(row["record"])["before"] == {"secrets": None, "orders": 3}
+
+
+class TestChains:
+    @pytest.mark.parametrize("state", ["whole", "broken", "unverified", "under_way"])
+    def test_the_filter_tells_them_apart(self, db, console, state):
+        now = timezone.now()
+        AuditChain.objects.create(node="whole", verified_at=now)
+        AuditChain.objects.create(node="broken", verified_at=now, findings=[{"number": 1, "words": "w"}])
+        AuditChain.objects.create(node="unverified")
+        AuditChain.objects.create(node="under_way", verified_at=now, findings=[1], pass_wanted_by="olga")
+
+        rows = console.get(f"{list_url(AuditChain)}?state={state}").context["cl"].result_list
+
+        also = {"broken": {"under_way"}}
+        assert {row.node for row in rows} == {state} | also.get(state, set())
 
 
 class TestVerify:

@@ -10,7 +10,7 @@ from tests.console.pages import models
 from tests.console.plausible import fill
 
 # Three of each are the session, the operator, and whether they still have a one-time password.
-OVERVIEW = 13
+OVERVIEW = 14
 LISTS = {
     "Project": 5,
     "ProjectQuota": 5,
