@@ -9,6 +9,7 @@ from django.apps import AppConfig
 from django.conf import settings
 from django.core.checks import CheckMessage, Error, Tags, Warning, register  # noqa: A004  # Django's name
 
+from keepsite import audit
 from keepsite.api.limits import problems_of_settings
 from keepsite.env import unknown_variables
 from keepsite.identity import policy
@@ -18,6 +19,7 @@ AUTH_MODES = ("local", "keystone", "noauth")
 ROLE_SETS = ("secure", "legacy", "both")
 INTERFACES = ("internal", "public", "admin")
 NODE_ROLES = ("api", "worker")
+AUDIT_COPIES = ("all", "acts", "operators")
 KEYSTONE_CACHE_MAX_S = 86_400  # a day; a revoked token is accepted that long
 MAX_RECOVERY_DAYS = 36_500
 
@@ -43,6 +45,8 @@ def known_choices(app_configs: Sequence[AppConfig] | None, **_: object) -> list[
         ("KEEPSITE_ROLE_SET", settings.ROLE_SET, ROLE_SETS),
         ("KEEPSITE_KEYSTONE_INTERFACE", settings.KEYSTONE_INTERFACE, INTERFACES),
         ("KEEPSITE_NODE_ROLE", settings.NODE_ROLE, NODE_ROLES),
+        ("KEEPSITE_AUDIT_COPIES", settings.AUDIT_COPIES, AUDIT_COPIES),
+        ("KEEPSITE_AUDIT_IF_UNWRITABLE", settings.AUDIT_IF_UNWRITABLE, (audit.REFUSE, audit.ANSWER)),
     )
     return [
         Error(f"{name} is {value!r}.", hint=f"Set it to one of {', '.join(accepted)}.", id="keepsite.E002")

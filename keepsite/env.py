@@ -76,6 +76,10 @@ SCHEMA: dict[str, tuple[type, Any]] = {
     "KEEPSITE_LIMITS_FILE": (str, ""),  # YAML, docs/operators/limits.md; empty: no rate limits
     "KEEPSITE_LIMITS_MEMCACHED": (list, []),  # host:port of every memcached; empty: each process counts alone
     "KEEPSITE_LIMITS_PROCESSES": (int, 0),  # API processes of all nodes together; 0: KEEPSITE_WORKERS
+    # the audit trail
+    "KEEPSITE_AUDIT_COPIES": (str, "acts"),  # which records the database has copies of: all, acts, operators
+    "KEEPSITE_AUDIT_SEAL_S": (float, 15.0),  # the HSM seals what was collected this often
+    "KEEPSITE_AUDIT_IF_UNWRITABLE": (str, "refuse"),  # refuse: 503 to every call; answer: the log is told
     # what stands behind
     "KEEPSITE_HSM_CONFIG": (str, ""),  # path of the TOML file that names the tokens
     "KEEPSITE_HSM_POOL_SIZE": (int, 8),  # PKCS#11 sessions per process and member

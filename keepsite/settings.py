@@ -41,6 +41,7 @@ INSTALLED_APPS = [
     "keepsite.projects.apps.ProjectsConfig",
     "keepsite.identity.apps.IdentityConfig",
     "keepsite.keyring.apps.KeyringConfig",
+    "keepsite.trail.apps.TrailConfig",
     "keepsite.nodes.apps.NodesConfig",
     "keepsite.api.apps.ApiConfig",
     "secrets_app.apps.SecretsAppConfig",
@@ -245,5 +246,8 @@ CELERY_WORKER_HIJACK_ROOT_LOGGER = False
 
 # Audit and logs
 AUDIT_DIR = STATE_DIR / "audit"
+AUDIT_COPIES = env("KEEPSITE_AUDIT_COPIES")
+AUDIT_SEAL_S = env("KEEPSITE_AUDIT_SEAL_S")
+AUDIT_IF_UNWRITABLE = env("KEEPSITE_AUDIT_IF_UNWRITABLE")
 LOGGING_CONFIG = "keepsite.logs.configure"
 LOGGING = {"level": env("KEEPSITE_LOG_LEVEL")}

@@ -5,9 +5,21 @@ and are written before the answer leaves.
 """
 
 from keepsite.audit.operators import ConsoleOperator, require_operator
-from keepsite.audit.records import Actor, Call, Change, call, finish, record, require_writable
+from keepsite.audit.records import (
+    ANSWER,
+    REFUSE,
+    Actor,
+    Call,
+    Change,
+    call,
+    finish,
+    record,
+    require_writable,
+)
 
 __all__ = [
+    "ANSWER",
+    "REFUSE",
     "Actor",
     "Call",
     "Change",

@@ -16,6 +16,8 @@ from keepsite.errors import Unavailable
 
 log = structlog.get_logger(__name__)
 
+REFUSE, ANSWER = "refuse", "answer"  # KEEPSITE_AUDIT_IF_UNWRITABLE
+
 
 class Actor(Protocol):
     """Who acts, as far as an audit record is concerned."""
@@ -67,20 +69,21 @@ def require_writable() -> None:
     """Refuse a call whose record would have nowhere to go, before any work is done.
 
     Raises:
-        Unavailable: today's file cannot be opened.
+        Unavailable: today's file cannot be opened, and settings say to refuse.
     """
     try:
         audit_file().open()
     except OSError as error:
-        raise _unwritable(error) from error
+        if settings.AUDIT_IF_UNWRITABLE == REFUSE:
+            raise _unwritable(error) from error
 
 
 def finish(ended: Call, *, status: int) -> None:
     """Write the record of a call that is about to be answered with ``status``.
 
     Raises:
-        Unavailable: it could not be written, so the answer must be withheld: what
-            is not recorded is not disclosed.
+        Unavailable: it could not be written, and settings say that the answer must then be
+            withheld: what is not recorded is not disclosed.
     """
     _write(
         {
@@ -113,7 +116,7 @@ def record(
     is a record of its own, written at once.
 
     Raises:
-        Unavailable: the record could not be written.
+        Unavailable: the record could not be written, and settings say to refuse.
     """
     act: dict[str, Any] = {"action": action, "subject": _name_of(subject)}  # Any: JSON values
     if reason:
@@ -159,9 +162,15 @@ def _write(entry: dict[str, Any]) -> None:
     try:
         audit_file().append(head | entry)
     except OSError as error:
-        raise _unwritable(error) from error
+        refusal = _unwritable(error)
+        if settings.AUDIT_IF_UNWRITABLE == REFUSE:
+            raise refusal from error
 
 
 def _unwritable(error: OSError) -> Unavailable:
+    # metrics.files.share must have run before anything imports the metrics library
+    from keepsite.metrics.audit import NOT_WRITTEN  # noqa: PLC0415
+
+    NOT_WRITTEN.inc()
     log.critical("audit.not_written", folder=str(settings.AUDIT_DIR), exc_info=error)
     return Unavailable("The audit trail cannot be written, so nothing is answered. Try again.")

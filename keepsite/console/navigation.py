@@ -10,6 +10,7 @@ from keepsite.identity.models import APIKey
 from keepsite.keyring.models import MKEK, ProjectKEK
 from keepsite.projects.models import Project, ProjectQuota
 from keepsite.readonly import ReadOnlyAdmin, list_url
+from keepsite.trail.models import AuditChain, AuditRecord
 from orders_app.models import DeadLetter, Order
 from secrets_app.models import (
     ACL,
@@ -26,6 +27,7 @@ GROUPS: tuple[tuple[str, tuple[type[Model], ...]], ...] = (
     ("Use", (SecretConsumer, ContainerConsumer, ContainerSecret)),
     ("Keys", (MKEK, ProjectKEK, TransportKey)),
     ("Access", (APIKey, ACL, ProjectQuota, User)),
+    ("Audit", (AuditRecord, AuditChain)),
 )
 
 

@@ -25,6 +25,8 @@ _LOOK = frozenset(
         "secrets_app.view_secret",
         "secrets_app.view_secretconsumer",
         "secrets_app.view_transportkey",
+        "trail.view_auditchain",
+        "trail.view_auditrecord",
     }
 )
 _EXPORT = frozenset(
@@ -56,11 +58,12 @@ _PURGE = frozenset(
         "secrets_app.purge_secret",
     }
 )
+_AUDIT = frozenset({"trail.export_auditrecord", "trail.verify_auditchain"})
 ROLES: dict[str, frozenset[str]] = {
     VIEWER: _LOOK,
     OPERATOR: _LOOK | _EXPORT | _OPERATE,
     CRYPTO_OFFICER: _LOOK | _PURGE,
-    AUDITOR: _LOOK | _EXPORT | {"auth.view_user"},
+    AUDITOR: _LOOK | _EXPORT | {"auth.view_user"} | _AUDIT,
 }
 
 

@@ -14,6 +14,7 @@ from keepsite.audit import files
 from keepsite.identity import api_keys
 from keepsite.identity.models import APIKey
 from keepsite.identity.operators import command_principal
+from keepsite.metrics.audit import NOT_WRITTEN
 from orders_app.models import Order
 from orders_app.tasks import fulfil
 from secrets_app.models import Secret
@@ -279,6 +280,18 @@ class TestUnwritable:
 
         assert api.get("/").status_code == 300
         assert api.get("/healthcheck").status_code == 200
+
+    def test_settings_may_say_to_answer_and_tell(self, api, unwritable, settings, caplog):
+        path = api.store("hunter2")
+        settings.AUDIT_IF_UNWRITABLE = "answer"
+        before = NOT_WRITTEN.collect()[0].samples[0].value
+        unwritable()
+
+        response = api.get(f"{path}/payload")
+
+        assert (response.status_code, response.content) == (200, b"hunter2")
+        assert NOT_WRITTEN.collect()[0].samples[0].value == before + 1
+        assert "audit.not_written" in caplog.text
 
     def test_a_full_disk_is_503_too(self, api, monkeypatch):
         path = api.store("hunter2")

@@ -33,6 +33,8 @@ LISTS = {
     "pkeks": "keyring/projectkek",
     "api-keys": "identity/apikey",
     "operators": "auth/user",
+    "audit-records": "trail/auditrecord",
+    "audit-chains": "trail/auditchain",
 }
 LIST_ACTS = {
     "api-key-create": "identity/apikey/acts/create",

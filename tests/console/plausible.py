@@ -64,6 +64,7 @@ def fill(*, projects=40, secrets=300, orders=60, now=None):
     _orders(chance, orders, made, now)
     _limits(made, now)
     _api_keys(chance, made, now)
+    _audit(chance, made, now)
 
 
 def _projects(chance, count, now):
@@ -310,6 +311,52 @@ def _api_keys(chance, projects, now):
             )
         )
     APIKey.objects.bulk_create(rows)
+
+
+def _audit(chance, projects, now):
+    """What two nodes recorded: one chain verified and whole, one that somebody has been at."""
+    from keepsite.trail.models import AuditChain, AuditRecord
+
+    for node in ("api1", "api2"):
+        _collect(node, [_recorded(chance, node, projects, now) for _ in range(40)])
+    AuditChain.objects.update(verified_at=now, verified_by="nadia", records_verified=40, segments_verified=1)
+    AuditChain.objects.filter(node="api1").update(whole_since=now - timedelta(days=90))
+    changed = AuditRecord.objects.filter(node="api2", action="payload.read").first()
+    words = f"Record {changed.position + 1} of 40 in segment 1 was changed: it now says {changed.action}."
+    finding = {"number": 1, "words": words, "record": changed.pk}
+    AuditChain.objects.filter(node="api2").update(findings=[finding])
+    AuditRecord.objects.filter(pk=changed.pk).update(user="nobody", line=changed.line.replace("svc-", "xxx-"))
+
+
+def _recorded(chance, node, projects, now):
+    """A line of an audit file."""
+    project = chance.choice(projects).external_id
+    noun = str(_uuid(chance))
+    record = {"id": str(_uuid(chance)), "node": node}
+    record["at"] = (now - timedelta(minutes=chance.expovariate(1 / 600))).isoformat(timespec="microseconds")
+    if chance.random() < 0.3:
+        record |= {"kind": "act", "outcome": "done", "action": "project_quota.set", "user_id": "nadia"}
+        record |= {"subject": f"project:{project}", "reason": "Ticket 4711: more disks.", "method": "console"}
+        record |= {"before": {"secrets": None, "orders": 20}, "after": {"secrets": 100, "orders": 20}}
+        return record | {"project_id": "-", "credential_id": None}
+    outcome = chance.choice((200, 200, 200, 200, 403, 404, 503))
+    acts = [{"action": "payload.read", "subject": f"secret:{noun}"}] if outcome == 200 else []
+    record |= {"kind": "api", "request_id": f"req-{_uuid(chance)}", "client": "192.0.2.10", "acts": acts}
+    record |= {"action": f"GET /v1/secrets/{noun}/payload", "outcome": outcome, "project_id": project}
+    return record | {"user_id": f"svc-{project[:12]}", "method": "local", "credential_id": str(_uuid(chance))}
+
+
+def _collect(node, records):
+    import json
+    import tempfile
+    from pathlib import Path
+
+    from keepsite.trail.collecting import Collector, Copies
+
+    with tempfile.TemporaryDirectory() as folder:
+        lines = (json.dumps(record) + "\n" for record in sorted(records, key=lambda one: one["at"]))
+        (Path(folder) / "audit-20260131.jsonl").write_text("".join(lines))
+        Collector(Path(folder), node=node, copies=Copies.ALL).collect()
 
 
 def _uuid(chance):

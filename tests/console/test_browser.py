@@ -326,6 +326,29 @@ class TestActs:
         page.get_by_role("heading", name="found by ref").wait_for()
 
 
+class TestAudit:
+    def test_what_a_client_read_is_found_and_the_trail_is_verified(self, page, stocked):
+        ref = call(stocked, "/v1/secrets", name="audited", payload="x", payload_content_type="text/plain")
+        wait_until(lambda: page.goto(f"/admin/trail/auditrecord/?q={ref['secret_ref']}") and rows_of(page))
+        page.get_by_role("link", name="secret.created").click()
+        page.get_by_role("heading", name="Who did it").wait_for()
+        stocked.manage("scheduled_jobs", "--run", "audit-seal")
+        wait_until(lambda: page.reload() and page.get_by_text("not sealed yet").count() == 0)
+
+        page.goto("/admin/trail/auditchain/")
+        page.locator("tbody th a").first.click()
+        page.get_by_role("link", name="Verify now").click()
+        page.get_by_label("Reason").fill("a test")
+        page.get_by_role("button", name="Verify now").click()
+
+        page.get_by_text("Verified: nothing is missing, nothing was changed.").wait_for()
+        assert violations(page) == []
+
+
+def rows_of(page):
+    return page.locator("tbody tr").count()
+
+
 class TestTheme:
     def test_toggle_changes_it_and_it_stays(self, context, page, scheme):
         page.goto("/admin/")

@@ -10,7 +10,7 @@ from tests.console.pages import models
 from tests.console.plausible import fill
 
 # Three of each are the session, the operator, and whether they still have a one-time password.
-OVERVIEW = 13
+OVERVIEW = 14
 LISTS = {
     "Project": 5,
     "ProjectQuota": 5,
@@ -27,6 +27,8 @@ LISTS = {
     "ProjectKEK": 6,  # the choices of its MKEK filter
     "APIKey": 5,
     "User": 6,  # their roles
+    "AuditRecord": 6,  # the nodes of its filter
+    "AuditChain": 5,
 }
 DETAILS_AT_MOST = {
     "Project": 7,  # consumers of either kind, pKEKs
@@ -44,6 +46,8 @@ DETAILS_AT_MOST = {
     "ProjectKEK": 4,
     "APIKey": 4,
     "User": 5,
+    "AuditRecord": 9,  # segment, chain, whether it is sealed, its project, whether its subject exists
+    "AuditChain": 6,  # last segment, checkpoints
 }
 MANY = 10_000
 

@@ -8,6 +8,7 @@ from keepsite.console.pages.overview import overview
 from keepsite.identity.models import APIKey
 from keepsite.keyring.models import MKEK
 from keepsite.projects.models import Project
+from keepsite.trail.models import AuditChain
 from orders_app.models import Order
 from secrets_app.models import Secret
 
@@ -71,6 +72,18 @@ class TestHealth:
         place(project, age=timedelta(seconds=5))
 
         assert "All well" in page().health.state
+
+    def test_an_altered_audit_trail_is_trouble(self, mkek):
+        AuditChain.objects.create(node="api1", verified_at=timezone.now())
+        assert "All well" in page().health.state
+
+        AuditChain.objects.create(
+            node="api2", verified_at=timezone.now(), findings=[{"number": 1, "words": "w"}]
+        )
+
+        health = page().health
+        assert "Trouble" in health.state
+        assert health.sentence == "The audit trail of api2 is not whole: see Audit chains."
 
     def test_old_failures_are_history(self, project):
         place(project, age=timedelta(days=2), status="ERROR")

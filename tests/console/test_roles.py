@@ -9,6 +9,7 @@ from keepsite.console.roles import AUDITOR, CRYPTO_OFFICER, OPERATOR, ROLES, VIE
 from keepsite.identity.models import APIKey
 from keepsite.projects.models import Project
 from keepsite.readonly import list_url
+from keepsite.trail.models import AuditChain, AuditRecord
 from orders_app.models import Order
 from secrets_app.models import Container, Secret
 from tests.console.pages import act_url, declared_acts, models, rows
@@ -31,6 +32,7 @@ MAY_ACT = {
     ("Order", "restore"): {OPERATOR},
     ("Order", "purge"): {CRYPTO_OFFICER},
     ("Order", "purge-overdue"): {CRYPTO_OFFICER},
+    ("AuditChain", "verify"): {AUDITOR},
 }
 MAY_EXPORT = {OPERATOR, AUDITOR}
 EXPORTED = (APIKey, Container, Order, Secret)
@@ -86,7 +88,7 @@ class TestPages:
     def test_only_what_is_permitted_is_offered(self, store, console_of, role):
         console = console_of(role)
 
-        for model in (APIKey, Project, Secret, Container, Order):
+        for model in (APIKey, Project, Secret, Container, Order, AuditChain):
             offered = set()
             for url in [list_url(model), *(f"{list_url(model)}{pk}/" for pk in _some(model))]:
                 context = console.get(url).context or {}
@@ -104,6 +106,7 @@ class TestPages:
             assert (console.get(f"{list_url(model)}export/csv/").status_code == 200) == (role in MAY_EXPORT)
             if role is not NOBODY:
                 assert bool(console.get(list_url(model)).context["exports"]) == (role in MAY_EXPORT)
+        assert (console.get(f"{list_url(AuditRecord)}export/csv/").status_code == 200) == (role == AUDITOR)
 
     def test_overview_and_navigation_show_what_may_be_seen(self, store, console_of, role):
         context = console_of(role).get("/admin/").context

@@ -58,6 +58,7 @@ class Product:
             "KEEPSITE_HSM_CONFIG": str(self.token.config_file()),
             "KEEPSITE_BIND": f"127.0.0.1:{self.port}",
             "KEEPSITE_TLS": "off",
+            "KEEPSITE_AUDIT_SEAL_S": "3600",  # tests hold and count the PKCS#11 calls of all processes
             "KEEPSITE_WORKERS": "1",
             **self.token.environment,
             **environment,

@@ -27,6 +27,7 @@ from keepsite.readonly import (
     short_id,
     utc,
 )
+from keepsite.trail.models import AuditChain
 from orders_app.models import Order
 from secrets_app.models import Container, Secret
 
@@ -107,6 +108,7 @@ class Numbers:
     current_mkek: str | None
     oldest_order: datetime | None
     failed_lately: int
+    altered_trails: tuple[str, ...]  # nodes whose audit trail was found not to be whole
     by_model: Mapping[type[Model], Mapping[str, int]]
 
 
@@ -120,7 +122,7 @@ class Pages(Protocol):
 def overview(
     site: Pages, *, now: datetime, may_see: Callable[[type[Model]], bool] = lambda _model: True
 ) -> Overview:
-    """The page as of ``now``, with the nouns that its reader ``may_see``; ten SQL statements."""
+    """The page as of ``now``, with the nouns that its reader ``may_see``; eleven SQL statements."""
     numbers = count(site, now=now)
     return Overview(
         as_of=utc(now),
@@ -147,6 +149,9 @@ def count(site: Pages, *, now: datetime) -> Numbers:
         current_mkek=MKEK.objects.filter(current_marker=True).values_list("label", flat=True).first(),
         oldest_order=queue["oldest"],
         failed_lately=queue["failed_lately"],
+        altered_trails=tuple(
+            AuditChain.objects.exclude(findings=[]).order_by("node").values_list("node", flat=True)
+        ),
         by_model=by_model,
     )
 
@@ -222,6 +227,9 @@ def _troubles(numbers: Numbers, *, now: datetime) -> list[tuple[Tone, str]]:
     expiring = numbers.by_model[APIKey]["expiring"]
     if numbers.current_mkek is None:
         found.append((Tone.BAD, "There is no current MKEK: a project without a pKEK cannot store anything."))
+    if numbers.altered_trails:
+        nodes = ", ".join(numbers.altered_trails)
+        found.append((Tone.BAD, f"The audit trail of {nodes} is not whole: see Audit chains."))
     if numbers.oldest_order and now - numbers.oldest_order > STALLED:
         waiting = _many(numbers.by_model[Order]["waiting"], "order waits", "orders wait")
         age = timesince(numbers.oldest_order, now, depth=1)

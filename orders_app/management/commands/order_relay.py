@@ -5,6 +5,7 @@ import structlog
 from django.core.management.base import BaseCommand
 
 from keepsite.celery import app
+from keepsite.trail.collecting import keep_collecting
 from orders_app.limits import OrderLimits
 from orders_app.relay import Relay
 
@@ -12,9 +13,12 @@ log = structlog.get_logger(__name__)
 
 
 class Command(BaseCommand):
-    """Bring placed orders to the workers, until told to stop by SIGTERM or Ctrl-C."""
+    """Bring orders to the workers and audit files to the database, until SIGTERM or Ctrl-C."""
 
-    help = "Hand placed orders to the broker as they come; run at least one, on every API node for speed."
+    help = (
+        "Hand placed orders to the broker as they come, and collect this node's audit files; run one on"
+        " every node."
+    )
 
     def handle(self, **_: object) -> None:
         """Run the relay in this process."""
@@ -22,5 +26,11 @@ class Command(BaseCommand):
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda *_: stop.set())
         log.info("relay.started")
-        Relay(app, OrderLimits.from_settings()).run(stop)
+        collecting = threading.Thread(target=keep_collecting, args=(stop,), name="keepsite-audit")
+        collecting.start()
+        try:
+            Relay(app, OrderLimits.from_settings()).run(stop)
+        finally:
+            stop.set()
+            collecting.join()
         log.info("relay.stopped")

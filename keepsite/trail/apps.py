@@ -1,0 +1,15 @@
+from django.apps import AppConfig
+
+
+class TrailConfig(AppConfig):
+    """The collected audit trail, chained and sealed."""
+
+    name = "keepsite.trail"
+    label = "trail"
+    verbose_name = "Audit trail"
+
+    def ready(self) -> None:
+        """Have the workers seal and verify at intervals."""
+        from keepsite.trail.jobs import register_jobs  # noqa: PLC0415  # models must be loaded first
+
+        register_jobs()
