@@ -33,6 +33,8 @@ LISTS = {
     "pkeks": "keyring/projectkek",
     "api-keys": "identity/apikey",
     "operators": "auth/user",
+    "approvals": "approvals/actrequest",
+    "lock-outs": "operators/lockout",
 }
 LIST_ACTS = {
     "api-key-create": "identity/apikey/acts/create",

@@ -64,6 +64,8 @@ def fill(*, projects=40, secrets=300, orders=60, now=None):
     _orders(chance, orders, made, now)
     _limits(made, now)
     _api_keys(chance, made, now)
+    _approvals(now)
+    _lockouts(now)
 
 
 def _projects(chance, count, now):
@@ -310,6 +312,52 @@ def _api_keys(chance, projects, now):
             )
         )
     APIKey.objects.bulk_create(rows)
+
+
+def _approvals(now):
+    from keepsite.approvals.models import ActRequest
+    from secrets_app.models import Secret
+
+    State = ActRequest.State
+    gone = list(Secret.objects.filter(deleted_at__isnull=False).order_by("pk")[: len(State) + 1])
+    for number, secret in enumerate(gone):
+        state = [State.WAITING, State.WAITING, *list(State)[1:]][number]
+        is_decided = state != State.WAITING
+        ActRequest.objects.create(
+            id=f"00000000-0000-4000-8000-{number:012}",
+            noun="secrets_app.secret",
+            act="purge",
+            title=f"Purge the secret {secret}",
+            row_ids=[str(secret.pk)],
+            form={"reason": ["the team has left"]},
+            reason="the team has left",
+            requested_by="olivia",
+            requested_at=now - timedelta(hours=3 + 30 * number),
+            expires_at=now + timedelta(hours=21 - 30 * number),
+            state=state,
+            decided_by="nils" if is_decided else "",
+            decided_at=now - timedelta(hours=2) if is_decided else None,
+            decision_reason="agreed in the morning's round" if is_decided else "",
+            outcome="Purged for good: 1 secret." if state == State.DONE else "",
+        )
+
+
+def _lockouts(now):
+    from keepsite.operators.models import Lockout
+
+    Kind = Lockout.Kind
+    for number, (kind, label, locks) in enumerate(
+        [(Kind.ACCOUNT, "olivia", 2), (Kind.ADDRESS, "192.0.2.17", 1), (Kind.BROWSER, "nils", 0), (Kind.ACCOUNT, "", 4)]
+    ):
+        Lockout.objects.create(
+            key=f"{number:064}",
+            kind=kind,
+            label=label,
+            failures=3 - number,
+            locks=locks,
+            last_failed_at=now - timedelta(minutes=number + 1),
+            locked_until=now + timedelta(minutes=8) if locks > 1 else None,
+        )
 
 
 def _uuid(chance):
