@@ -29,7 +29,6 @@ from keepsite.readonly import (
     text,
 )
 
-
 __all__ = ["ActRequestAdmin", "LockoutAdmin", "OperatorAdmin"]  # Django looks for them here
 
 

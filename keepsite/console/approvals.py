@@ -98,6 +98,8 @@ class _Deciding(Act):
 
     def facts(self, rows: Rows) -> tuple[Fact, ...]:
         """Who wants what and why, and what it would touch now."""
+        if not rows:
+            return ()
         (request,) = rows
         asked = Asked.of(request)
         about = asked.act.facts(asked.rows) if asked.is_complete else ()
@@ -221,12 +223,11 @@ class ActRequestAdmin(ActingAdmin):
         "expired": "expired",
     }
     acts = (Approve(), Refuse())
-    list_display = ("title", "shown_state", "asked_by", "asked_at", "until", "decided")
+    list_display = ("asked", "shown_state", "asked_by", "asked_at", "until", "decided")
     list_filter = (StateFilter,)
     search_fields = ("=id", "title", "requested_by", "decided_by")
     search_help_text = "Part of what was asked for, or a name"
     ordering = ("-requested_at", "id")
-    unseen = ("form",)
 
     def states(self, now: datetime) -> Mapping[str, Q]:
         """Where requests stand."""
@@ -277,6 +278,11 @@ class ActRequestAdmin(ActingAdmin):
         if row.state == ActRequest.State.WAITING and row.expires_at <= timezone.now():
             return pill("Expired", Tone.QUIET)
         return _PILLS[ActRequest.State(row.state)]()
+
+    @admin.display(description="asked for", ordering="title")
+    def asked(self, row: ActRequest) -> SafeString:
+        """What is wanted."""
+        return breakable(row.title)
 
     @admin.display(description="asked for by", ordering="requested_by")
     def asked_by(self, row: ActRequest) -> SafeString:

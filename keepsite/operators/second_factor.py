@@ -60,7 +60,7 @@ def is_demanded(roles: Collection[str], *, has_all_rights: bool) -> bool:
     Who has all rights has those of every role, so naming any role demands it of them too.
     """
     wanted = set(settings.CONSOLE_SECOND_FACTOR)
-    return EVERYBODY in wanted or bool(wanted) and (has_all_rights or not wanted.isdisjoint(roles))
+    return EVERYBODY in wanted or (bool(wanted) and (has_all_rights or not wanted.isdisjoint(roles)))
 
 
 def enrol(user: AbstractUser, *, secret: bytes, code: str, actor: audit.Actor) -> tuple[str, ...]:

@@ -318,11 +318,11 @@ def _approvals(now):
     from keepsite.approvals.models import ActRequest
     from secrets_app.models import Secret
 
-    State = ActRequest.State
-    gone = list(Secret.objects.filter(deleted_at__isnull=False).order_by("pk")[: len(State) + 1])
+    states = ActRequest.State
+    gone = list(Secret.objects.filter(deleted_at__isnull=False).order_by("pk")[: len(states) + 1])
     for number, secret in enumerate(gone):
-        state = [State.WAITING, State.WAITING, *list(State)[1:]][number]
-        is_decided = state != State.WAITING
+        state = [states.WAITING, states.WAITING, *list(states)[1:]][number]
+        is_decided = state != states.WAITING
         ActRequest.objects.create(
             id=f"00000000-0000-4000-8000-{number:012}",
             noun="secrets_app.secret",
@@ -338,16 +338,21 @@ def _approvals(now):
             decided_by="nils" if is_decided else "",
             decided_at=now - timedelta(hours=2) if is_decided else None,
             decision_reason="agreed in the morning's round" if is_decided else "",
-            outcome="Purged for good: 1 secret." if state == State.DONE else "",
+            outcome="Purged for good: 1 secret." if state == states.DONE else "",
         )
 
 
 def _lockouts(now):
     from keepsite.operators.models import Lockout
 
-    Kind = Lockout.Kind
+    kinds = Lockout.Kind
     for number, (kind, label, locks) in enumerate(
-        [(Kind.ACCOUNT, "olivia", 2), (Kind.ADDRESS, "192.0.2.17", 1), (Kind.BROWSER, "nils", 0), (Kind.ACCOUNT, "", 4)]
+        [
+            (kinds.ACCOUNT, "olivia", 2),
+            (kinds.ADDRESS, "192.0.2.17", 1),
+            (kinds.BROWSER, "nils", 0),
+            (kinds.ACCOUNT, "", 4),
+        ]
     ):
         Lockout.objects.create(
             key=f"{number:064}",

@@ -9,7 +9,7 @@ from secrets_app.models import Secret
 from tests.console.pages import models
 from tests.console.plausible import fill
 
-# Three of each are the session, the operator, and whether they still have a one-time password.
+# Three of each are the session, the operator, and what they must do before anything else.
 OVERVIEW = 13
 LISTS = {
     "Project": 5,
@@ -27,6 +27,8 @@ LISTS = {
     "ProjectKEK": 6,  # the choices of its MKEK filter
     "APIKey": 5,
     "User": 6,  # their roles
+    "ActRequest": 5,
+    "Lockout": 5,
 }
 DETAILS_AT_MOST = {
     "Project": 7,  # consumers of either kind, pKEKs
@@ -44,6 +46,8 @@ DETAILS_AT_MOST = {
     "ProjectKEK": 4,
     "APIKey": 4,
     "User": 5,
+    "ActRequest": 4,
+    "Lockout": 4,
 }
 MANY = 10_000
 

@@ -8,7 +8,6 @@ from django.core.management import call_command
 from keepsite.console.roles import AUDITOR, CRYPTO_OFFICER, OPERATOR, ROLES, VIEWER
 from keepsite.identity.models import APIKey
 from keepsite.operators.models import Lockout
-from keepsite.projects.models import Project
 from keepsite.readonly import list_url
 from orders_app.models import Order
 from secrets_app.models import Container, Secret

@@ -3,7 +3,6 @@
 import base64
 import binascii
 from dataclasses import dataclass
-from typing import Any
 
 import segno
 from django import forms
