@@ -7,6 +7,7 @@ from typing import Any, ClassVar
 
 from django.apps import apps
 from django.contrib import admin
+from django.contrib.admin.exceptions import NotRegistered
 from django.contrib.auth.models import User
 from django.db.models import Q
 from django.http import HttpRequest, QueryDict
@@ -35,7 +36,8 @@ from keepsite.readonly import (
     text,
 )
 
-GONE = "What this was about is not as it was when it was asked for. Refuse it, and ask anew if it is still wanted."
+UNKNOWN = "This release does not know the act. Refuse it."
+GONE = "What this is about has changed since it was asked for. Refuse it; ask anew if it is still wanted."
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,6 +61,14 @@ class Asked:
         now = timezone.now()
         rows = [row for row in chosen if act.applies_to(row, now=now)]
         return cls(act=act, rows=rows, is_complete=len(rows) == len(request.row_ids))
+
+    @classmethod
+    def known(cls, request: ActRequest) -> "Asked | None":
+        """The same; None where this release has no such act."""
+        try:
+            return cls.of(request)
+        except Conflict:
+            return None
 
     def carry_out(
         self, request: ActRequest, *, approver: str, wanted: dict[str, Any]
@@ -101,8 +111,8 @@ class _Deciding(Act):
         if not rows:
             return ()
         (request,) = rows
-        asked = Asked.of(request)
-        about = asked.act.facts(asked.rows) if asked.is_complete else ()
+        asked = Asked.known(request)
+        about = asked.act.facts(asked.rows) if asked and asked.is_complete else ()
         return (
             Fact(label="Asked for by", value=breakable(request.requested_by)),
             Fact(label="Reason given", value=request.reason),
@@ -113,8 +123,8 @@ class _Deciding(Act):
 
     def table(self, rows: Rows) -> Table | None:
         """The rows it is about, as they are now."""
-        asked = Asked.of(rows[0])
-        return asked.act.table(asked.rows) if asked.rows else None
+        asked = Asked.known(rows[0])
+        return asked.act.table(asked.rows) if asked and asked.rows else None
 
     def _require_permission(self, request: ActRequest, user: User | None) -> None:
         """Return if this operator may do the act.
@@ -122,7 +132,7 @@ class _Deciding(Act):
         Raises:
             NotAllowed: they may not, or not any more.
         """
-        if user is None or not (user.is_staff and user.has_perm(_act(request)[1].permission)):
+        if user is None or not (user.is_staff and _may_do(request, user)):
             raise NotAllowed("You may not do this yourself, so you cannot decide on it.")
 
 
@@ -136,7 +146,7 @@ class Approve(_Deciding):
 
     def is_open_to(self, user: Any, row: ActRequest) -> bool:  # Any: Django's user
         """Those who could do the act themselves, but not who asked for it."""
-        return user.get_username() != row.requested_by and user.has_perm(_act(row)[1].permission)
+        return user.get_username() != row.requested_by and _may_do(row, user)
 
     def title(self, rows: Rows) -> str:
         """What the page asks."""
@@ -144,7 +154,9 @@ class Approve(_Deciding):
 
     def lead(self, rows: Rows) -> str:
         """What that means."""
-        asked = Asked.of(rows[0])
+        asked = Asked.known(rows[0])
+        if asked is None:
+            return UNKNOWN
         return asked.act.lead(asked.rows) if asked.is_complete else GONE
 
     def phrase(self, rows: Rows) -> str:  # noqa: ARG002  # the same for all
@@ -158,7 +170,7 @@ class Approve(_Deciding):
         (request,) = rows
         self._require_permission(request, _operator(actor.user_id))
         requester = _operator(request.requested_by)
-        if requester is None or not requester.has_perm(_act(request)[1].permission):
+        if requester is None or not _may_do(request, requester):
             raise Conflict(f"{request.requested_by} may not do this any more. Refuse it.")
         asked = Asked.of(request)
         if not asked.is_complete:
@@ -183,7 +195,7 @@ class Refuse(_Deciding):
 
     def is_open_to(self, user: Any, row: ActRequest) -> bool:  # Any: Django's user
         """Those who could do the act themselves, who asked for it among them."""
-        return user.get_username() == row.requested_by or user.has_perm(_act(row)[1].permission)
+        return user.get_username() == row.requested_by or _may_do(row, user)
 
     def title(self, rows: Rows) -> str:
         """What the page asks."""
@@ -212,7 +224,7 @@ class ActRequestAdmin(ActingAdmin):
     title_plural = "Approvals"
     lead = "Acts that two persons must want: one asks for it, another approves it."
     empty = EmptyState(
-        sentence="Nobody has asked for anything. KEEPSITE_TWO_PERSON_ACTS says which acts need a second person."
+        sentence="Nobody has asked for anything. KEEPSITE_TWO_PERSON_ACTS says which acts need two persons."
     )
     state_words: ClassVar = {
         "waiting": "waiting for approval",
@@ -263,7 +275,7 @@ class ActRequestAdmin(ActingAdmin):
                 Fact(label="What came of it", value=text(row.outcome)),
             ),
             note=(
-                "It was being carried out when its process ended: look at what it was about, and ask anew if needed."
+                "Its process ended while carrying it out: look at what it is about, and ask anew if needed."
                 if row.state == ActRequest.State.APPROVED
                 else ""
             ),
@@ -315,11 +327,23 @@ _PILLS = {
 
 
 def _act(request: ActRequest) -> tuple[ActingAdmin, Act]:
-    model_admin = admin.site.get_model_admin(apps.get_model(request.noun))
+    try:
+        model_admin = admin.site.get_model_admin(apps.get_model(request.noun))
+    except (LookupError, NotRegistered) as error:
+        raise Conflict(UNKNOWN) from error
     for act in getattr(model_admin, "acts", ()):
         if isinstance(model_admin, ActingAdmin) and act.name == request.act:
             return model_admin, act
-    raise Conflict("This release does not know the act. Refuse it.")
+    raise Conflict(UNKNOWN)
+
+
+def _may_do(request: ActRequest, user: Any) -> bool:  # Any: Django's user
+    """Whether ``user`` has the permission of the act; of one that is gone, only who has all rights."""
+    try:
+        permission = _act(request)[1].permission
+    except Conflict:
+        return bool(user.is_superuser)
+    return bool(user.has_perm(permission))
 
 
 def _operator(username: str | None) -> User | None:

@@ -188,8 +188,18 @@ class TestApproving:
     def test_not_when_what_it_is_about_has_changed(self, asked, person):
         Project.objects.update(suspended_at=timezone.now())
 
-        assert "not as it was" in approve(person("bert"), asked).content.decode()
+        assert "has changed since" in approve(person("bert"), asked).content.decode()
         assert ActRequest.objects.get().state == "waiting"
+
+    @pytest.mark.parametrize("change", [{"act": "burn"}, {"noun": "gone.model"}])
+    def test_an_act_that_this_release_lacks_can_only_be_refused(self, asked, person, change):
+        ActRequest.objects.update(**change)
+        bert = person("bert")
+
+        assert bert.get(detail_url(ActRequest, asked.pk)).status_code == 200
+        assert "does not know the act" in approve(bert, asked).content.decode()
+        bert.post(act_url(ActRequest, "refuse", asked.pk), REASON)
+        assert ActRequest.objects.get().state == "refused"
 
     def test_a_failure_is_kept_with_the_request(self, asked, person, audited, monkeypatch):
         from keepsite.projects import suspension

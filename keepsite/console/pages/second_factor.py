@@ -72,6 +72,11 @@ class RecoveryCodesPage:
     codes: tuple[str, ...]
     is_first: bool
 
+    @property
+    def text_of_codes(self) -> str:
+        """One in each line."""
+        return "\n".join(self.codes)
+
 
 Page = EnrolmentPage | OwnFactorPage | RecoveryCodesPage | None
 
