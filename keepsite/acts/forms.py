@@ -1,10 +1,11 @@
 """The forms that stand between an operator and an act."""
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, cast
 
 from django import forms
 from django.core.exceptions import ValidationError
+from django.http import QueryDict
 
 from keepsite.acts.proof import ProofForm
 
@@ -48,6 +49,5 @@ class ReasonForm(ProofForm):
 
     def sent(self) -> dict[str, list[str]]:
         """What the act itself was sent, as it came and without proofs, to be sent again later."""
-        return {
-            name: self.data.getlist(name) for name in self.fields if name in self.data and name not in PROOFS
-        }
+        data = cast(QueryDict, self.data)  # what a browser sends
+        return {name: data.getlist(name) for name in self.fields if name in data and name not in PROOFS}

@@ -1,6 +1,6 @@
 """Forms that ask operators to show again who they are, and count what is wrong."""
 
-from typing import Any
+from typing import Any, cast
 
 from django import forms
 from django.contrib.auth import authenticate
@@ -54,7 +54,7 @@ class ProofForm(forms.Form):
             strip=False,
             widget=forms.PasswordInput(attrs={"autocomplete": "current-password"}),
         )
-        if Authenticator.objects.filter(user=request.user.pk).exists():
+        if Authenticator.objects.filter(user__username=request.user.get_username()).exists():
             self.fields["code"] = forms.CharField(
                 label="Code",
                 help_text="From your app, or a recovery code.",
@@ -68,7 +68,7 @@ class ProofForm(forms.Form):
             self._check_proof()
 
     def _check_proof(self) -> None:
-        user = self._request.user
+        user = cast("User", self._request.user)  # admin_view lets nobody else here
         username = user.get_username()
         password, code = self.cleaned_data.pop("password"), self.cleaned_data.pop("code", "")
         try:

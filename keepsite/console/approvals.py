@@ -146,7 +146,7 @@ class Approve(_Deciding):
 
     def is_open_to(self, user: Any, row: ActRequest) -> bool:  # Any: Django's user
         """Those who could do the act themselves, but not who asked for it."""
-        return user.get_username() != row.requested_by and _may_do(row, user)
+        return bool(user.get_username() != row.requested_by) and _may_do(row, user)
 
     def title(self, rows: Rows) -> str:
         """What the page asks."""
@@ -195,7 +195,7 @@ class Refuse(_Deciding):
 
     def is_open_to(self, user: Any, row: ActRequest) -> bool:  # Any: Django's user
         """Those who could do the act themselves, who asked for it among them."""
-        return user.get_username() == row.requested_by or _may_do(row, user)
+        return bool(user.get_username() == row.requested_by) or _may_do(row, user)
 
     def title(self, rows: Rows) -> str:
         """What the page asks."""

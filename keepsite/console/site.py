@@ -118,7 +118,7 @@ class ConsoleSite(AdminSite):
             *super().get_urls(),
         ]
 
-    def login(
+    def login(  # type: ignore[override]  # Django's stub wants a response that is no stream
         self,
         request: HttpRequest,
         extra_context: dict[str, Any] | None = None,  # Any: template values

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 from django.conf import settings
 from django.contrib.auth.models import User
@@ -30,7 +31,7 @@ class Standing:
     def of(cls, request: HttpRequest, *, now: datetime) -> "Standing":
         """As the database has it now; kept with the request for what draws its page."""
         row = (
-            User.objects.filter(pk=request.user.pk)
+            User.objects.filter(username=request.user.get_username())
             .annotate(
                 has_one_time_password=Exists(OneTimePassword.objects.filter(user=OuterRef("pk"))),
                 in_demanded_role=Exists(
@@ -48,11 +49,12 @@ class Standing:
             .get()
         )
         has_one_time_password, authenticator_id, in_demanded_role, has_all_rights, waiting_acts = row
+        has_none = not authenticator_id  # the stubs take a left join for an inner one
         roles = settings.CONSOLE_SECOND_FACTOR if in_demanded_role else ()
         standing = cls(
             has_one_time_password=has_one_time_password,
             authenticator_id=authenticator_id,
-            must_enrol=authenticator_id is None and is_demanded(roles, has_all_rights=has_all_rights),
+            must_enrol=has_none and is_demanded(roles, has_all_rights=has_all_rights),
             waiting_acts=waiting_acts,
         )
         setattr(request, ATTRIBUTE, standing)
@@ -65,5 +67,5 @@ def standing_of(request: HttpRequest) -> Standing | None:
     return standing
 
 
-def _counted(rows: QuerySet[ActRequest]) -> QuerySet[ActRequest, int]:
+def _counted(rows: QuerySet[ActRequest]) -> QuerySet[ActRequest, Any]:  # Any: a row of one number
     return rows.order_by().values("state").annotate(count=Count("pk")).values("count")

@@ -68,7 +68,7 @@ class Attempt:
             ):  # one good account must not pay for guesses at others
                 _restore(count)
             else:
-                Lockout.objects.filter(pk=count.after.pk).delete()
+                _delete(count.after)
 
     def give_back(self) -> None:
         """It was right, and more will be asked: not a failure, and not yet the end."""
@@ -129,8 +129,7 @@ def release(rows: Sequence[Lockout], *, actor: audit.Actor, reason: str) -> int:
     if not reason:
         raise InvalidInput("Give a reason.")
     for row in rows:
-        own = Lockout.objects.filter(pk=row.pk)
-        writes.commit(own.delete, committed=lambda own=own: not own.exists())
+        _delete(row)
         audit.record(
             "operator.lock_released",
             actor=actor,
@@ -139,6 +138,11 @@ def release(rows: Sequence[Lockout], *, actor: audit.Actor, reason: str) -> int:
             change=audit.Change(before={"locked_until": row.locked_until, "failures": row.failures}),
         )
     return len(rows)
+
+
+def _delete(row: Lockout) -> None:
+    own = Lockout.objects.filter(pk=row.pk)
+    writes.commit(own.delete, committed=lambda: not own.exists())
 
 
 def _counted(kind: Lockout.Kind, what: str, label: str, *, now: datetime) -> _Count:

@@ -15,7 +15,7 @@ from cryptography.hazmat.primitives.hashes import SHA1
 from cryptography.hazmat.primitives.twofactor import InvalidToken
 from cryptography.hazmat.primitives.twofactor.totp import TOTP
 from django.conf import settings
-from django.contrib.auth.models import AbstractUser
+from django.contrib.auth.models import User
 from django.db.models import QuerySet
 from django.utils import timezone
 from django.utils.crypto import salted_hmac
@@ -63,7 +63,7 @@ def is_demanded(roles: Collection[str], *, has_all_rights: bool) -> bool:
     return EVERYBODY in wanted or (bool(wanted) and (has_all_rights or not wanted.isdisjoint(roles)))
 
 
-def enrol(user: AbstractUser, *, secret: bytes, code: str, actor: audit.Actor) -> tuple[str, ...]:
+def enrol(user: User, *, secret: bytes, code: str, actor: audit.Actor) -> tuple[str, ...]:
     """Take ``secret`` as the operator's second factor, once ``code`` shows that their app has it.
 
     Durable on return.  Returns the recovery codes, which nobody can show again.
@@ -89,7 +89,7 @@ def enrol(user: AbstractUser, *, secret: bytes, code: str, actor: audit.Actor) -
     return codes
 
 
-def accepts(user: AbstractUser, answer: str, *, now: datetime | None = None) -> bool:
+def accepts(user: User, answer: str, *, now: datetime | None = None) -> bool:
     """Whether ``answer`` is a code of the operator's app, or one of their recovery codes; it is used up.
 
     A code is taken once on all nodes together, by a conditional update.  Counting wrong
@@ -113,7 +113,7 @@ def recovery_codes_left(authenticator: Authenticator) -> int:
     return authenticator.recovery_codes.filter(used_at=None).count()
 
 
-def renew_recovery_codes(user: AbstractUser, *, actor: audit.Actor) -> tuple[str, ...]:
+def renew_recovery_codes(user: User, *, actor: audit.Actor) -> tuple[str, ...]:
     """New recovery codes; the former ones end.  Durable on return.
 
     Raises:
@@ -132,7 +132,7 @@ def renew_recovery_codes(user: AbstractUser, *, actor: audit.Actor) -> tuple[str
     return codes
 
 
-def remove(user: AbstractUser, *, actor: audit.Actor, reason: str) -> None:
+def remove(user: User, *, actor: audit.Actor, reason: str) -> None:
     """End the operator's second factor, recovery codes included; durable on return.
 
     Raises:
@@ -153,7 +153,7 @@ def remove(user: AbstractUser, *, actor: audit.Actor, reason: str) -> None:
     )
 
 
-def _of(user: AbstractUser) -> Authenticator:
+def _of(user: User) -> Authenticator:
     authenticator = Authenticator.objects.filter(user=user).first()
     if authenticator is None:
         raise NotFound(f"{user.get_username()} has no second factor.")
@@ -207,7 +207,7 @@ def _takes(unused: QuerySet[Any], taken: QuerySet[Any], change: dict[str, Any]) 
     return bool(found)
 
 
-def _new_codes(user: AbstractUser) -> tuple[tuple[str, ...], tuple[str, ...]]:
+def _new_codes(user: User) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """Codes to show, and the digests to keep."""
     plain = [
         base64.b32encode(os.urandom(RECOVERY_CODE_BYTES)).decode().lower() for _ in range(RECOVERY_CODES)

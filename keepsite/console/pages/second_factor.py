@@ -83,7 +83,7 @@ Page = EnrolmentPage | OwnFactorPage | RecoveryCodesPage | None
 
 def second_factor_page(request: HttpRequest) -> Page:
     """What to show, after doing what was sent; None once the second factor is removed."""
-    user = User.objects.get(pk=request.user.pk)
+    user = User.objects.get(username=request.user.get_username())
     authenticator = Authenticator.objects.filter(user=user).first()
     if authenticator is None:
         return _enrolment(request, user)
