@@ -1,13 +1,15 @@
 """The forms that stand between an operator and an act."""
 
 from collections.abc import Sequence
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from django import forms
 from django.core.exceptions import ValidationError
-from django.http import QueryDict
 
 from keepsite.acts.proof import ProofForm
+
+if TYPE_CHECKING:
+    from django.http import QueryDict
 
 REASON_MAX_CHARS = 255
 UNDER_THE_KEYBOARD = {"autocomplete": "off", "autocapitalize": "off", "spellcheck": "false"}
@@ -49,5 +51,5 @@ class ReasonForm(ProofForm):
 
     def sent(self) -> dict[str, list[str]]:
         """What the act itself was sent, as it came and without proofs, to be sent again later."""
-        data = cast(QueryDict, self.data)  # what a browser sends
+        data = cast("QueryDict", self.data)  # what a browser sends
         return {name: data.getlist(name) for name in self.fields if name in data and name not in PROOFS}

@@ -30,6 +30,7 @@ from keepsite.readonly import (
     Tone,
     breakable,
     code,
+    missing,
     moment,
     pill,
     relative,
@@ -269,7 +270,7 @@ class ActRequestAdmin(ActingAdmin):
         decided = Section(
             title="Decided",
             facts=(
-                Fact(label="By", value=text(row.decided_by)),
+                Fact(label="By", value=row.decided_by or missing("nobody yet")),
                 Fact(label="Reason", value=text(row.decision_reason)),
                 Fact(label="When", value=relative(row.decided_at, now=now, absent="not yet")),
                 Fact(label="What came of it", value=text(row.outcome)),
@@ -314,7 +315,7 @@ class ActRequestAdmin(ActingAdmin):
     @admin.display(description="decided by", ordering="decided_by")
     def decided(self, row: ActRequest) -> SafeString | str:
         """Who decided."""
-        return text(row.decided_by)
+        return row.decided_by or missing("nobody yet")
 
 
 _PILLS = {

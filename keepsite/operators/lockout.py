@@ -140,8 +140,8 @@ def release(rows: Sequence[Lockout], *, actor: audit.Actor, reason: str) -> int:
     return len(rows)
 
 
-def _delete(row: Lockout) -> None:
-    own = Lockout.objects.filter(pk=row.pk)
+def _delete(row: Lockout, **if_still: object) -> None:
+    own = Lockout.objects.filter(pk=row.pk, **if_still)
     writes.commit(own.delete, committed=lambda: not own.exists())
 
 
@@ -184,7 +184,10 @@ def _one_more(row: Lockout, *, label: str, now: datetime) -> Lockout:
 
 def _restore(count: _Count) -> None:
     """As before the attempt, unless others came since: then theirs stands."""
-    _moved(count.after, count.before)
+    if count.before.failures or count.before.locks:
+        _moved(count.after, count.before)
+    else:  # nothing but this attempt
+        _delete(count.after, failures=count.after.failures, last_failed_at=count.after.last_failed_at)
 
 
 def _moved(seen: Lockout, wanted: Lockout) -> bool:

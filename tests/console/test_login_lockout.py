@@ -75,6 +75,15 @@ class TestAccount:
 
         assert is_locked(send_code(client, enrolled.shows()))
 
+    def test_right_ones_leave_nothing_behind(self, operator, console):
+        new = "something new and long, 42"
+        log_in(Client())
+        console.post(
+            "/admin/password_change/", {"old_password": PASSWORD, "new_password1": new, "new_password2": new}
+        )
+
+        assert not Lockout.objects.exists()
+
 
 class TestLength:
     def test_grows_to_a_limit_and_ends_by_itself(self, db, settings):
