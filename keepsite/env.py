@@ -70,6 +70,15 @@ SCHEMA: dict[str, tuple[type, Any]] = {
     "KEEPSITE_SERVICE_TOKEN_ROLES": (list, ["service"]),  # any of these makes a service token
     "KEEPSITE_ROLE_SET": (str, "secure"),  # secure (reader, member, admin), legacy (creator, ...), both
     "KEEPSITE_POLICY_FILE": (str, ""),  # oslo.policy overrides
+    # the operators' console
+    "KEEPSITE_CONSOLE_SECOND_FACTOR": (list, []),  # "everyone", or the roles that must have one
+    "KEEPSITE_CONSOLE_IDLE_MIN": (int, 30),  # minutes without a click that end a session
+    "KEEPSITE_CONSOLE_SESSION_H": (float, 12.0),  # hours that end it in any case
+    "KEEPSITE_CONSOLE_LOCKOUT_AFTER": (int, 5),  # wrong passwords or codes in a row
+    "KEEPSITE_CONSOLE_LOCKOUT_S": (int, 60),  # the first lock; each further one lasts twice as long
+    "KEEPSITE_CONSOLE_LOCKOUT_MAX_S": (int, 900),  # the longest
+    "KEEPSITE_TWO_PERSON_ACTS": (list, []),  # acts that another operator must approve: secret.purge
+    "KEEPSITE_APPROVAL_H": (float, 24.0),  # hours in which they may
     # who may watch
     "KEEPSITE_METRICS_ALLOWED": (list, ["127.0.0.1", "::1"]),  # addresses or networks that may read /metrics
     # how much one project or user may ask for

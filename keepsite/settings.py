@@ -38,6 +38,8 @@ INSTALLED_APPS = [
     "keepsite.apps.KeepsiteConfig",
     "keepsite.audit.apps.AuditConfig",
     "keepsite.schedule.apps.ScheduleConfig",
+    "keepsite.operators.apps.OperatorsConfig",
+    "keepsite.approvals.apps.ApprovalsConfig",
     "keepsite.projects.apps.ProjectsConfig",
     "keepsite.identity.apps.IdentityConfig",
     "keepsite.keyring.apps.KeyringConfig",
@@ -84,7 +86,15 @@ CACHES = {"default": env.cache_url("KEEPSITE_CACHE_URL")}
 TLS = env("KEEPSITE_TLS")
 SESSION_COOKIE_NAME = "keepsite_session"
 SESSION_COOKIE_SECURE = TLS
-SESSION_COOKIE_AGE = 8 * 3600  # s, a working day
+CONSOLE_SECOND_FACTOR = env("KEEPSITE_CONSOLE_SECOND_FACTOR")
+CONSOLE_IDLE_S = env("KEEPSITE_CONSOLE_IDLE_MIN") * 60
+CONSOLE_SESSION_S = int(env("KEEPSITE_CONSOLE_SESSION_H") * 3600)
+CONSOLE_LOCKOUT_AFTER = env("KEEPSITE_CONSOLE_LOCKOUT_AFTER")
+CONSOLE_LOCKOUT_S = env("KEEPSITE_CONSOLE_LOCKOUT_S")
+CONSOLE_LOCKOUT_MAX_S = env("KEEPSITE_CONSOLE_LOCKOUT_MAX_S")
+TWO_PERSON_ACTS = env("KEEPSITE_TWO_PERSON_ACTS")
+APPROVAL_H = env("KEEPSITE_APPROVAL_H")
+SESSION_COOKIE_AGE = CONSOLE_SESSION_S
 SESSION_EXPIRE_AT_BROWSER_CLOSE = True
 CSRF_COOKIE_SECURE = TLS
 CSRF_COOKIE_HTTPONLY = True

@@ -44,6 +44,11 @@ class Act(ABC):
     tone: ClassVar[Tone] = Tone.QUIET
     is_destructive: ClassVar[bool] = False
     form_class: ClassVar[type[ReasonForm]] = ReasonForm
+    can_wait: ClassVar[bool] = True  # for a second person's approval; not what shows something once
+
+    def is_open_to(self, user: Any, row: Any) -> bool:  # noqa: ARG002  # Any: Django's user, the act's model
+        """Whether this operator, who has the permission, may do it to ``row``."""
+        return True
 
     def applies_to(self, row: Any, *, now: datetime) -> bool:  # noqa: ARG002  # Any: the act's model
         """Whether it makes sense for ``row`` now; the service has the last word."""

@@ -20,6 +20,8 @@ from keepsite.acts.exports import MEDIA_TYPES, exported
 from keepsite.acts.forms import ReasonForm
 from keepsite.acts.pages import ActPage, Button
 from keepsite.acts.recent_login import is_recent, prove
+from keepsite.approvals import services as approvals
+from keepsite.approvals.models import ActRequest
 from keepsite.errors import KeepsiteError
 from keepsite.readonly import Notice, ReadOnlyAdmin, Tone, detail_url, list_url
 
@@ -76,6 +78,7 @@ class ActingAdmin(ReadOnlyAdmin):
                 for act in self.acts
                 if act.scope != "list"
                 and request.user.has_perm(act.permission)
+                and act.is_open_to(request.user, row)
                 and act.applies_to(row, now=now)
             ]
         }
@@ -94,13 +97,15 @@ class ActingAdmin(ReadOnlyAdmin):
                 raise Http404
             messages.warning(request, f"Tick at least one row, then choose {act.label}.")
             return HttpResponseRedirect(back_url)
+        if not all(act.is_open_to(request.user, row) for row in chosen):
+            raise PermissionDenied
         now = timezone.now()
         rows = [row for row in chosen if act.applies_to(row, now=now)]
         form = None
         if not act.is_idle(rows):
             form = self._form(request, act, rows)
             if request.method == "POST" and form.is_valid():
-                if "password" in form.cleaned_data:
+                if form.wants_proof:
                     prove(request=request)
                 answer = self._perform(request, act, rows, form, back_url=back_url)
                 if answer is not None:
@@ -168,7 +173,7 @@ class ActingAdmin(ReadOnlyAdmin):
             initial=act.initial(rows),
             request=request,
             phrase=act.phrase(rows) if act.is_destructive else "",
-            wants_password=act.is_destructive and not is_recent(request),
+            wants_proof=act.is_destructive and not is_recent(request),
         )
 
     def _perform(
@@ -176,6 +181,8 @@ class ActingAdmin(ReadOnlyAdmin):
     ) -> HttpResponseBase | None:
         actor = audit.ConsoleOperator(user_id=request.user.get_username())
         try:
+            if self._needs_approval(act):
+                return self._ask(request, act, rows, form, actor=actor)
             outcome = act.perform(rows, actor=actor, wanted=form.cleaned_data)
         except KeepsiteError as error:
             form.add_error(None, error.public)
@@ -186,6 +193,24 @@ class ActingAdmin(ReadOnlyAdmin):
         if len(rows) == 1 and not self.model._default_manager.filter(pk=rows[0].pk).exists():  # noqa: SLF001  # Django's
             back_url = list_url(self.model)
         return HttpResponseRedirect(back_url)
+
+    def _needs_approval(self, act: Act) -> bool:
+        return act.can_wait and approvals.needs_approval(self.opts.label_lower, act.name)
+
+    def _ask(
+        self, request: HttpRequest, act: Act, rows: Rows, form: ReasonForm, *, actor: audit.Actor
+    ) -> HttpResponseBase:
+        asked = approvals.ask(
+            noun=self.opts.label_lower,
+            act=act.name,
+            title=act.title(rows),
+            row_ids=[str(row.pk) for row in rows],
+            form=form.sent(),
+            reason=form.cleaned_data["reason"],
+            actor=actor,
+        )
+        messages.success(request, f"Asked for: {asked.title}. It is done when another operator approves it.")
+        return HttpResponseRedirect(detail_url(ActRequest, asked.pk))
 
     def _page(
         self,
@@ -204,6 +229,11 @@ class ActingAdmin(ReadOnlyAdmin):
                 tone=Tone.WARNING,
                 message=f"{words} left out: {act.label} makes no sense in the state they are in.",
             )
+        elif form and self._needs_approval(act):
+            notice = Notice(
+                tone=Tone.WAITING,
+                message="Two persons are needed for this: you ask for it, and another operator approves it.",
+            )
         page = ActPage(
             title=act.title(rows) if rows or act.scope == "list" else act.label,
             lead=act.lead(rows) if form else "",
@@ -212,7 +242,7 @@ class ActingAdmin(ReadOnlyAdmin):
             table=act.table(rows) if rows else None,
             form=form,
             ids=tuple(str(row.pk) for row in rows),
-            label=act.label,
+            label="Ask for approval" if self._needs_approval(act) else act.label,
             is_destructive=act.is_destructive,
             back_url=back_url,
         )

@@ -1,13 +1,11 @@
 """Absolute URLs of objects: the only way an id is shown to a client."""
 
-from functools import lru_cache
-from ipaddress import ip_address, ip_network
-
 from django.conf import settings
 from django.http import HttpRequest
 from rest_framework.request import Request
 
 from keepsite.api.context import context_of
+from keepsite.proxies import is_trusted_proxy
 
 
 def base_href(request: HttpRequest) -> str:
@@ -25,7 +23,7 @@ def base_href(request: HttpRequest) -> str:
         return fixed.rstrip("/")
     scheme = request.scheme
     forwarded = request.headers.get("X-Forwarded-Proto", "")
-    if forwarded in {"http", "https"} and _is_trusted(request.META.get("REMOTE_ADDR", "")):
+    if forwarded in {"http", "https"} and is_trusted_proxy(request.META.get("REMOTE_ADDR", "")):
         scheme = forwarded
     return f"{scheme}://{request.get_host()}{request.META.get('SCRIPT_NAME', '').rstrip('/')}"
 
@@ -33,12 +31,3 @@ def base_href(request: HttpRequest) -> str:
 def ref(request: Request, collection: str, object_id: str) -> str:
     """The URL of one object; never with a slash at its end, clients take the id from there."""
     return f"{context_of(request).base_href}/v1/{collection}/{object_id}"
-
-
-@lru_cache(maxsize=256)
-def _is_trusted(address: str) -> bool:
-    try:
-        peer = ip_address(address)
-    except ValueError:  # a UNIX socket has no address: whoever may open it is trusted by its file mode
-        return False
-    return any(peer in ip_network(entry, strict=False) for entry in settings.TRUSTED_PROXIES)

@@ -8,9 +8,10 @@ from keepsite.errors import NotAllowed
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ConsoleOperator:
-    """Who acts in the console, by the name they logged in with."""
+    """Who acts in the console, by the name they logged in with; ``approved_by`` is the second person."""
 
     user_id: str
+    approved_by: str = ""
     project_id: str = "-"  # none: operators belong to no project
     method: str = "console"
     credential_id: str | None = None

@@ -145,12 +145,14 @@ def _as_json(values: Mapping[str, object]) -> dict[str, object]:
 def _who(actor: Actor | None) -> dict[str, str | None]:
     if actor is None:
         return {"project_id": None, "user_id": None, "method": None, "credential_id": None}
-    return {
+    who = {
         "project_id": actor.project_id,
         "user_id": actor.user_id,
         "method": actor.method,
         "credential_id": actor.credential_id,
     }
+    approved_by: str = getattr(actor, "approved_by", "")  # operators alone have it
+    return who | {"approved_by": approved_by} if approved_by else who
 
 
 def _write(entry: dict[str, Any]) -> None:

@@ -12,7 +12,7 @@ class ConsoleConfig(AppConfig):
 
     def ready(self) -> None:
         """Listen for logins, to record them, and for migrations, to keep the roles' groups."""
-        from keepsite.console import signals  # noqa: F401, PLC0415  # connecting is importing
+        from keepsite.console import checks, sessions, signals  # noqa: F401, PLC0415  # connecting is importing
         from keepsite.console.roles import keep_groups  # noqa: PLC0415  # its models are ready only now
 
         post_migrate.connect(keep_groups, dispatch_uid="keepsite.console.roles")

@@ -1,33 +1,45 @@
 from typing import Any
 
-from django.contrib.admin.forms import AdminAuthenticationForm, AdminPasswordChangeForm
+from django.contrib.admin.forms import AdminPasswordChangeForm
 from django.contrib.auth.models import User
 from django.core.exceptions import ValidationError
+from django.http import HttpRequest
 
+from keepsite.acts.proof import attempt_of
 from keepsite.console.models import OneTimePassword
-
-
-class LoginForm(AdminAuthenticationForm):
-    """Name and password.  One message for every refusal: it does not tell which names exist."""
-
-    error_messages = {  # noqa: RUF012  # Django's forms declare it so
-        "invalid_login": (
-            "This name and password do not open the console. Both tell capital from small letters. "
-            "A lost password: on the server, manage.py operator reset prints a new one."
-        ),
-        "inactive": "This name and password do not open the console.",
-    }
+from keepsite.errors import KeepsiteError
 
 
 class OwnPasswordForm(AdminPasswordChangeForm):
-    """A new password, which must not be the one it replaces."""
+    """A new password, which must not be the one it replaces; wrong guesses at that one are counted."""
 
-    def __init__(self, user: User, *args: Any, **kwargs: Any) -> None:  # Any: Django's own
+    def __init__(
+        self,
+        user: User,
+        *args: Any,  # Any: Django's own
+        request: HttpRequest,
+        **kwargs: Any,  # Any: Django's own
+    ) -> None:
         super().__init__(user, *args, **kwargs)
+        self._request = request
         given = OneTimePassword.objects.filter(user=user).exists()
         self.fields["old_password"].label = "One-time password" if given else "Present password"
         self.fields["new_password2"].label = "New password again"
         self.fields["new_password2"].help_text = ""
+
+    def clean_old_password(self) -> str:
+        """Refuse a password that is not theirs, and after some of these even to look."""
+        try:
+            attempt = attempt_of(self._request, self.user.get_username())
+        except KeepsiteError as error:
+            raise ValidationError(error.public) from error
+        try:
+            old: str = super().clean_old_password()
+        except ValidationError:
+            attempt.failed()
+            raise
+        attempt.give_back()
+        return old
 
     def clean(self) -> dict[str, Any]:  # Any: Django's own
         """Refuse to keep a password that a terminal has shown."""

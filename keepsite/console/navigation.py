@@ -6,8 +6,10 @@ from django.db.models import Model
 from django.http import HttpRequest
 from django.urls import reverse
 
+from keepsite.approvals.models import ActRequest
 from keepsite.identity.models import APIKey
 from keepsite.keyring.models import MKEK, ProjectKEK
+from keepsite.operators.models import Lockout
 from keepsite.projects.models import Project, ProjectQuota
 from keepsite.readonly import ReadOnlyAdmin, list_url
 from keepsite.trail.models import AuditChain, AuditRecord
@@ -26,7 +28,7 @@ GROUPS: tuple[tuple[str, tuple[type[Model], ...]], ...] = (
     ("Stored", (Project, Secret, Container, Order, DeadLetter)),
     ("Use", (SecretConsumer, ContainerConsumer, ContainerSecret)),
     ("Keys", (MKEK, ProjectKEK, TransportKey)),
-    ("Access", (APIKey, ACL, ProjectQuota, User)),
+    ("Access", (APIKey, ACL, ProjectQuota, User, ActRequest, Lockout)),
     ("Audit", (AuditRecord, AuditChain)),
 )
 

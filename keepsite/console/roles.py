@@ -11,6 +11,7 @@ VIEWER, OPERATOR, CRYPTO_OFFICER, AUDITOR = "viewer", "operator", "crypto office
 
 _LOOK = frozenset(
     {
+        "approvals.view_actrequest",
         "identity.view_apikey",
         "keyring.view_mkek",
         "keyring.view_projectkek",
@@ -42,6 +43,8 @@ _OPERATE = frozenset(
     {
         "identity.add_apikey",
         "identity.revoke_apikey",
+        "operators.release_lockout",
+        "operators.view_lockout",
         "orders_app.restore_order",
         "projects.set_quota_of_project",
         "projects.suspend_project",
@@ -63,7 +66,7 @@ ROLES: dict[str, frozenset[str]] = {
     VIEWER: _LOOK,
     OPERATOR: _LOOK | _EXPORT | _OPERATE,
     CRYPTO_OFFICER: _LOOK | _PURGE,
-    AUDITOR: _LOOK | _EXPORT | {"auth.view_user"} | _AUDIT,
+    AUDITOR: _LOOK | _EXPORT | {"auth.view_user", "operators.view_lockout"} | _AUDIT,
 }
 
 

@@ -23,8 +23,9 @@ def _logged_out(*, user: AbstractBaseUser | None, **_: Any) -> None:  # Any: wha
 
 @receiver(user_login_failed)
 def _refused(*, credentials: dict[str, Any], **_: Any) -> None:  # Any: what Django sends along
-    audit.record(
-        "operator.login_refused",
-        actor=console_principal(str(credentials.get("username"))[:150]),
-        subject="console",
-    )
+    record_refusal(str(credentials.get("username")))
+
+
+def record_refusal(username: str) -> None:
+    """Note that a password or a code did not open the console."""
+    audit.record("operator.login_refused", actor=console_principal(username[:150]), subject="console")

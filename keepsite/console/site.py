@@ -3,6 +3,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from django.contrib import messages
 from django.contrib.admin import AdminSite
+from django.contrib.auth import logout
 from django.contrib.auth.views import PasswordChangeView
 from django.db.models import Model
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
@@ -10,13 +11,23 @@ from django.http.response import HttpResponseBase
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, URLResolver, path, reverse
 from django.utils import timezone
+from django.views.decorators.cache import never_cache
 
 from keepsite import audit
-from keepsite.console.forms import LoginForm, OwnPasswordForm
+from keepsite.console.forms import OwnPasswordForm
+from keepsite.console.login import LoginForm, PasswordStep, code_step
 from keepsite.console.models import OneTimePassword
 from keepsite.console.navigation import GROUPS, navigation
 from keepsite.console.pages.overview import overview
 from keepsite.console.pages.search import object_of_ref, search
+from keepsite.console.pages.second_factor import (
+    EnrolmentPage,
+    OwnFactorPage,
+    RecoveryCodesPage,
+    second_factor_page,
+)
+from keepsite.console.sessions import SECOND_FACTOR, why_ended
+from keepsite.console.standing import Standing, standing_of
 from keepsite.identity.operators import console_principal
 from keepsite.readonly import ReadOnlyAdmin, detail_url
 
@@ -25,6 +36,27 @@ if TYPE_CHECKING:
 
 View = TypeVar("View", bound=Callable[..., HttpResponseBase])
 OPEN_TO_ONE_TIME_PASSWORDS = frozenset({"password_change", "password_change_done", "logout", "jsi18n"})
+OPEN_WITHOUT_SECOND_FACTOR = OPEN_TO_ONE_TIME_PASSWORDS | {"second_factor"}
+SECOND_FACTOR_TEMPLATES = {
+    EnrolmentPage: "console/second_factor/enrol.html",
+    OwnFactorPage: "console/second_factor/own.html",
+    RecoveryCodesPage: "console/second_factor/codes.html",
+}
+SECOND_FACTOR_TITLES = {
+    EnrolmentPage: "Set up a second factor",
+    OwnFactorPage: "Your second factor",
+    RecoveryCodesPage: "Your recovery codes",
+}
+
+
+class OwnPasswordView(PasswordChangeView):
+    """Django's, with a form that counts wrong guesses and so must know where they come from."""
+
+    form_class = OwnPasswordForm
+
+    def get_form_kwargs(self) -> dict[str, Any]:  # Any: Django's own
+        """Django's, and the request."""
+        return {**super().get_form_kwargs(), "request": self.request}
 
 
 class ConsoleSite(AdminSite):
@@ -49,8 +81,14 @@ class ConsoleSite(AdminSite):
 
     def each_context(self, request: HttpRequest) -> dict[str, Any]:  # Any: template values
         """What every page is given: Django's values, and where to go from here."""
-        allowed = self.has_permission(request)
-        return {**super().each_context(request), "navigation": navigation(self, request) if allowed else ()}
+        standing = standing_of(request)
+        is_open = standing is not None and not standing.must_enrol
+        may_decide = request.user.has_perm("approvals.view_actrequest")
+        return {
+            **super().each_context(request),
+            "navigation": navigation(self, request) if is_open else (),
+            "waiting_acts": standing.waiting_acts if standing and is_open and may_decide else 0,
+        }
 
     def index(
         self,
@@ -72,8 +110,46 @@ class ConsoleSite(AdminSite):
         return TemplateResponse(request, "admin/index.html", context)
 
     def get_urls(self) -> list[URLPattern | URLResolver]:
-        """Django's, and the search over everything."""
-        return [path("search/", self.admin_view(self.search), name="search"), *super().get_urls()]
+        """Django's, the search over everything, and the second factor."""
+        return [
+            path("search/", self.admin_view(self.search), name="search"),
+            path("login/code/", never_cache(self.login_code), name="login_code"),
+            path("second-factor/", self.admin_view(self.second_factor), name="second_factor"),
+            *super().get_urls(),
+        ]
+
+    def login(  # type: ignore[override]  # Django's stub wants a response that is no stream
+        self,
+        request: HttpRequest,
+        extra_context: dict[str, Any] | None = None,  # Any: template values
+    ) -> HttpResponseBase:
+        """Name and password; who is logged in goes to the overview."""
+        if request.method == "GET" and self.has_permission(request):
+            return HttpResponseRedirect(reverse("admin:index"))
+        request.current_app = self.name
+        context = {
+            **self.each_context(request),
+            "title": "Log in",
+            "app_path": request.get_full_path(),
+            "next": request.GET.get("next") or reverse("admin:index"),
+            **(extra_context or {}),
+        }
+        return PasswordStep.as_view(extra_context=context)(request)
+
+    def login_code(self, request: HttpRequest) -> HttpResponse:
+        """The code, after name and password."""
+        request.current_app = self.name
+        return code_step(request, self.each_context)
+
+    def second_factor(self, request: HttpRequest) -> HttpResponse:
+        """The operator's own."""
+        request.current_app = self.name
+        page = second_factor_page(request)
+        if page is None:
+            messages.success(request, "Your second factor is removed: your password alone opens the console.")
+            return HttpResponseRedirect(reverse("admin:second_factor"))
+        context = {**self.each_context(request), "title": SECOND_FACTOR_TITLES[type(page)], "page": page}
+        return TemplateResponse(request, SECOND_FACTOR_TEMPLATES[type(page)], context)
 
     def search(self, request: HttpRequest) -> HttpResponse:
         """Everything that matches; a full ref leads straight to its object."""
@@ -105,12 +181,24 @@ class ConsoleSite(AdminSite):
         return HttpResponseRedirect(reverse("admin:index"))
 
     def admin_view(self, view: View, cacheable: bool = False) -> View:  # noqa: FBT001, FBT002  # Django's signature
-        """Django's check of who may look, and ours: a one-time password opens one page only."""
+        """Django's check of who may look, and ours: is the log-in still good, and is something else first."""
 
         def guarded(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:  # Any: its own
             name = request.resolver_match.url_name if request.resolver_match else ""
-            if name not in OPEN_TO_ONE_TIME_PASSWORDS and _has_one_time_password(request):
+            if not request.user.is_authenticated or name == "logout":  # so far only log-out lets anybody in
+                return view(request, *args, **kwargs)
+            if reason := why_ended(request):
+                return _logged_out(request, reason)
+            standing = Standing.of(request, now=timezone.now())
+            shown = request.session.get(SECOND_FACTOR)
+            if standing.authenticator_id is not None and shown != standing.authenticator_id:
+                return _logged_out(
+                    request, "You were logged out: this log-in did not show your second factor."
+                )
+            if standing.has_one_time_password and name not in OPEN_TO_ONE_TIME_PASSWORDS:
                 return HttpResponseRedirect(reverse("admin:password_change"))
+            if standing.must_enrol and name not in OPEN_WITHOUT_SECOND_FACTOR:
+                return HttpResponseRedirect(reverse("admin:second_factor"))
             return view(request, *args, **kwargs)
 
         return super().admin_view(guarded, cacheable)  # type: ignore[return-value]  # as callable as the view was
@@ -121,10 +209,10 @@ class ConsoleSite(AdminSite):
         extra_context: dict[str, Any] | None = None,  # Any: template values
     ) -> HttpResponseBase:
         """Let an operator choose a password; a one-time password ends with it."""
-        first = _has_one_time_password(request)
+        standing = standing_of(request)
+        first = standing is not None and standing.has_one_time_password
         closed = {"is_first_password": True, "navigation": ()} if first else {}
-        view = PasswordChangeView.as_view(
-            form_class=OwnPasswordForm,
+        view = OwnPasswordView.as_view(
             success_url=reverse("admin:index"),
             extra_context={**self.each_context(request), **(extra_context or {}), **closed},
         )
@@ -140,5 +228,8 @@ class ConsoleSite(AdminSite):
         return response
 
 
-def _has_one_time_password(request: HttpRequest) -> bool:
-    return OneTimePassword.objects.filter(user=request.user.pk).exists()
+def _logged_out(request: HttpRequest, reason: str) -> HttpResponse:
+    logout(request)
+    messages.warning(request, reason)
+    to = request.get_full_path() if request.method == "GET" else reverse("admin:index")
+    return HttpResponseRedirect(reverse("admin:login", query={"next": to}))

@@ -91,6 +91,7 @@ class CreateKey(Act):
     permission = "identity.add_apikey"
     scope = "list"
     form_class = NewKeyForm
+    can_wait = False
 
     def title(self, rows: object) -> str:  # noqa: ARG002  # there are none
         """What the page asks."""

@@ -2,7 +2,7 @@
 
 import pytest
 
-from keepsite.api import refs
+from keepsite.proxies import is_trusted_proxy
 from secrets_app.models import Secret
 
 
@@ -62,9 +62,9 @@ class TestForwardedProto:
 
     @pytest.fixture(autouse=True)
     def _forget_trust(self):
-        refs._is_trusted.cache_clear()
+        is_trusted_proxy.cache_clear()
         yield
-        refs._is_trusted.cache_clear()
+        is_trusted_proxy.cache_clear()
 
 
 class TestHost:

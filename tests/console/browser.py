@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+from importlib.resources import files
 
 from playwright.sync_api import sync_playwright
 
@@ -17,6 +18,8 @@ ARGUMENTS = [
 ]
 DESKTOP = {"width": 1280, "height": 800}
 PHONE = {"width": 390, "height": 844}
+AXE = (files("axe_playwright_python") / "axe.min.js").read_text()
+AXE_OPTIONS = {"runOnly": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]}
 OWN_PASSWORD = "a password of my own, 42"
 LISTS = {
     "projects": "projects/project",
@@ -36,6 +39,10 @@ LISTS = {
     "audit-records": "trail/auditrecord",
     "audit-chains": "trail/auditchain",
 }
+FILLED_LISTS = {
+    "approvals": "approvals/actrequest",
+    "lock-outs": "operators/lockout",
+}  # empty in a new product
 LIST_ACTS = {
     "api-key-create": "identity/apikey/acts/create",
     "secrets-purge-overdue": "secrets_app/secret/acts/purge-overdue",
@@ -84,3 +91,10 @@ def choose_password(page, old, new=OWN_PASSWORD):
     page.get_by_label("New password", exact=True).fill(new)
     page.get_by_label("New password again").fill(new)
     page.locator("main").get_by_role("button", name="Change password").click()
+
+
+def violations(page):
+    """What axe-core finds on the page."""
+    page.evaluate(AXE)
+    found = page.evaluate("options => axe.run(document, options)", AXE_OPTIONS)["violations"]
+    return [(fault["id"], [node["html"] for node in fault["nodes"]][:3]) for fault in found]

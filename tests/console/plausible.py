@@ -65,6 +65,8 @@ def fill(*, projects=40, secrets=300, orders=60, now=None):
     _limits(made, now)
     _api_keys(chance, made, now)
     _audit(chance, made, now)
+    _approvals(now)
+    _lockouts(now)
 
 
 def _projects(chance, count, now):
@@ -357,6 +359,57 @@ def _collect(node, records):
         lines = (json.dumps(record) + "\n" for record in sorted(records, key=lambda one: one["at"]))
         (Path(folder) / "audit-20260131.jsonl").write_text("".join(lines))
         Collector(Path(folder), node=node, copies=Copies.ALL).collect()
+
+
+def _approvals(now):
+    from keepsite.approvals.models import ActRequest
+    from secrets_app.models import Secret
+
+    states = ActRequest.State
+    gone = list(Secret.objects.filter(deleted_at__isnull=False).order_by("pk")[: len(states) + 1])
+    for number, secret in enumerate(gone):
+        state = [states.WAITING, states.WAITING, *list(states)[1:]][number]
+        is_decided = state != states.WAITING
+        ActRequest.objects.create(
+            id=f"00000000-0000-4000-8000-{number:012}",
+            noun="secrets_app.secret",
+            act="purge",
+            title=f"Purge the secret {secret}",
+            row_ids=[str(secret.pk)],
+            form={"reason": ["the team has left"]},
+            reason="the team has left",
+            requested_by="olivia",
+            requested_at=now - timedelta(hours=3 + 30 * number),
+            expires_at=now + timedelta(hours=21 - 30 * number),
+            state=state,
+            decided_by="nils" if is_decided else "",
+            decided_at=now - timedelta(hours=2) if is_decided else None,
+            decision_reason="agreed in the morning's round" if is_decided else "",
+            outcome="Purged for good: 1 secret." if state == states.DONE else "",
+        )
+
+
+def _lockouts(now):
+    from keepsite.operators.models import Lockout
+
+    kinds = Lockout.Kind
+    for number, (kind, label, locks) in enumerate(
+        [
+            (kinds.ACCOUNT, "olivia", 2),
+            (kinds.ADDRESS, "192.0.2.17", 1),
+            (kinds.BROWSER, "nils", 0),
+            (kinds.ACCOUNT, "", 4),
+        ]
+    ):
+        Lockout.objects.create(
+            key=f"{number:064}",
+            kind=kind,
+            label=label,
+            failures=3 - number,
+            locks=locks,
+            last_failed_at=now - timedelta(minutes=number + 1),
+            locked_until=now + timedelta(minutes=8) if locks > 1 else None,
+        )
 
 
 def _uuid(chance):

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from tests.console.browser import (
     DESKTOP,
+    FILLED_LISTS,
     LIST_ACTS,
     LISTS,
     OWN_PASSWORD,
@@ -76,7 +77,7 @@ class Camera:
         log_in(self.page, self.url, "operator", OWN_PASSWORD)
         self.take("overview")
         self.for_docs("console-overview")
-        for name, path in LISTS.items():
+        for name, path in (LISTS | FILLED_LISTS).items():
             self.take(name, f"/admin/{path}/")
             self.for_docs(f"console-{name}")
             self.page.locator("tbody tr").first.get_by_role("link").first.click()
@@ -95,6 +96,11 @@ class Camera:
         self.page.locator("tbody tr").first.get_by_role("link").first.click()
         self.take("orders-failed-detail")
         self.take("password", "/admin/password_change/")
+        self.take("second-factor-set-up", "/admin/second-factor/")
+        self.page.goto(f"{self.url}/admin/approvals/actrequest/?state=waiting")
+        self.page.locator("tbody tr").first.get_by_role("link").first.click()
+        self.page.get_by_role("link", name="Approve", exact=True).click()
+        self.take("approve")
         self.take("404", "/admin/nothing/")
         self.take("api-reference", "/docs/")
         self.page.goto(f"{self.url}/admin/")

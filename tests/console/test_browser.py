@@ -3,7 +3,6 @@
 import contextlib
 import json
 import urllib.request
-from importlib.resources import files
 from urllib.parse import urlsplit
 
 import pytest
@@ -19,6 +18,7 @@ from tests.console.browser import (
     chromium,
     log_in,
     new_operator,
+    violations,
     watched,
 )
 from tests.support.product import wait_until
@@ -26,12 +26,10 @@ from tests.support.product import wait_until
 pytestmark = [pytest.mark.browser, pytest.mark.processes]
 
 PLANTED = "payload-planted-for-the-browser-7f3a"
-AXE = (files("axe_playwright_python") / "axe.min.js").read_text()
 FOCUSED = """() => {
     const focused = document.activeElement;
     return [focused.innerText.trim(), getComputedStyle(focused).outlineStyle];
 }"""
-AXE_OPTIONS = {"runOnly": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]}
 
 
 @pytest.fixture(scope="module")
@@ -101,7 +99,7 @@ def page(context):
 def addresses(context, stocked):
     """Every page there is: overview, lists, and the page of each list's first row."""
     page = context.new_page()
-    found = ["/admin/", "/admin/password_change/"]
+    found = ["/admin/", "/admin/password_change/", "/admin/second-factor/"]
     for path in LISTS.values():
         page.goto(f"{stocked.url}/admin/{path}/")
         first = page.locator("tbody th a").first.get_attribute("href")
@@ -128,13 +126,6 @@ def call(product, path, method="POST", **body):
     )
     with urllib.request.urlopen(request, timeout=10) as answer:
         return json.loads(answer.read() or b"{}")
-
-
-def violations(page):
-    """What axe-core finds on the page."""
-    page.evaluate(AXE)
-    found = page.evaluate("options => axe.run(document, options)", AXE_OPTIONS)["violations"]
-    return [(fault["id"], [node["html"] for node in fault["nodes"]][:3]) for fault in found]
 
 
 class TestEveryPage:
@@ -169,7 +160,11 @@ class TestEveryPage:
             targets = page.locator("form[method=post]").evaluate_all(
                 "forms => forms.map(form => form.action)"
             )
-            assert {target.rsplit("/admin/", 1)[1] for target in targets} <= {"logout/", "password_change/"}
+            assert {target.rsplit("/admin/", 1)[1] for target in targets} <= {
+                "logout/",
+                "password_change/",
+                "second-factor/",
+            }
 
 
 class TestEditing:

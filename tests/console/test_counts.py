@@ -9,7 +9,7 @@ from secrets_app.models import Secret
 from tests.console.pages import models
 from tests.console.plausible import fill
 
-# Three of each are the session, the operator, and whether they still have a one-time password.
+# Three of each are the session, the operator, and what they must do before anything else.
 OVERVIEW = 14
 LISTS = {
     "Project": 5,
@@ -29,6 +29,8 @@ LISTS = {
     "User": 6,  # their roles
     "AuditRecord": 6,  # the nodes of its filter
     "AuditChain": 5,
+    "ActRequest": 5,
+    "Lockout": 5,
 }
 DETAILS_AT_MOST = {
     "Project": 7,  # consumers of either kind, pKEKs
@@ -48,6 +50,8 @@ DETAILS_AT_MOST = {
     "User": 5,
     "AuditRecord": 9,  # segment, chain, whether it is sealed, its project, whether its subject exists
     "AuditChain": 6,  # last segment, checkpoints
+    "ActRequest": 4,
+    "Lockout": 4,
 }
 MANY = 10_000
 

@@ -9,18 +9,20 @@ from django.db import transaction
 from keepsite import audit
 from keepsite.console.models import OneTimePassword
 from keepsite.console.roles import ROLES
+from keepsite.errors import KeepsiteError
 from keepsite.identity.operators import command_principal
+from keepsite.operators import second_factor
 
 PASSWORD_BYTES = 15  # 120 random bits, 20 characters
 
 
 class Command(BaseCommand):
-    """``operator create`` and ``operator reset``: who may use the console."""
+    """``operator create``, ``reset`` and their kin: who may use the console."""
 
-    help = "Make an operator of the console, or give one a new one-time password."
+    help = "Make an operator of the console, give one a new one-time password, remove a lost second factor."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        """Two verbs."""
+        """A verb each."""
         verbs = parser.add_subparsers(dest="verb", required=True)
         create = verbs.add_parser(
             "create", help="make an operator; prints the one-time password once, as JSON"
@@ -35,6 +37,11 @@ class Command(BaseCommand):
         roles = verbs.add_parser("roles", help="what an operator may do, from the next click on")
         roles.add_argument("--username", required=True)
         _add_role(roles, "none: all rights")
+        remove = verbs.add_parser(
+            "remove-second-factor", help="for who lost phone and recovery codes; the password stays"
+        )
+        remove.add_argument("--username", required=True)
+        remove.add_argument("--reason", required=True, help="kept in the audit trail")
 
     def handle(
         self,
@@ -43,6 +50,7 @@ class Command(BaseCommand):
         username: str,
         if_missing: bool = False,
         role: list[str] | None = None,
+        reason: str = "",
         **_: object,
     ) -> None:
         """Do what the verb says."""
@@ -59,6 +67,9 @@ class Command(BaseCommand):
         if verb == "roles" and known is not None:
             self._set_roles(known, role)
             return
+        if verb == "remove-second-factor" and known is not None:
+            self._remove_second_factor(known, reason)
+            return
         user = known or User(username=username, is_staff=True, is_superuser=not role)
         password = secrets.token_urlsafe(PASSWORD_BYTES)
         user.set_password(password)
@@ -69,6 +80,15 @@ class Command(BaseCommand):
                 user.groups.set(Group.objects.filter(name__in=role or ()))
         audit.record(f"operator.{verb}", actor=command_principal(), subject=user)
         self.stdout.write(json.dumps({"username": username, "password": password}))
+
+    def _remove_second_factor(self, user: User, reason: str) -> None:
+        try:
+            second_factor.remove(user, actor=command_principal(), reason=reason)
+        except KeepsiteError as error:
+            raise CommandError(error.public) from error
+        self.stdout.write(
+            f"{user.username}: the password alone opens the console, until they set up another."
+        )
 
     def _set_roles(self, user: User, roles: list[str] | None) -> None:
         before = _rights(user)

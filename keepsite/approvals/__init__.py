@@ -1,0 +1,1 @@
+"""Acts that one operator asks for and another approves: the two-person rule."""

@@ -1,0 +1,163 @@
+"""Asking for an act, and deciding on what others asked for."""
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta
+
+from django.conf import settings
+from django.db.models import Q, QuerySet
+from django.utils import timezone
+
+from keepsite import audit, writes
+from keepsite.approvals.models import ActRequest
+from keepsite.errors import Conflict, InvalidInput, NotAllowed
+
+
+def needs_approval(noun: str, act: str) -> bool:
+    """Whether KEEPSITE_TWO_PERSON_ACTS names the act: by "secret.purge", the noun without its app."""
+    return f"{noun.rpartition('.')[2]}.{act}" in settings.TWO_PERSON_ACTS
+
+
+def is_waiting(now: datetime) -> Q:
+    """Which requests may still be decided at ``now``."""
+    return Q(state=ActRequest.State.WAITING, expires_at__gt=now)
+
+
+def ask(  # noqa: PLR0913  # what a second person must know to decide
+    *,
+    noun: str,
+    act: str,
+    title: str,
+    row_ids: Sequence[str],
+    form: Mapping[str, Sequence[str]],
+    reason: str,
+    actor: audit.Actor,
+    now: datetime | None = None,
+) -> ActRequest:
+    """Put an act before a second person, for KEEPSITE_APPROVAL_H hours; durable on return.
+
+    Raises:
+        NotAllowed: ``actor`` is no operator.
+        InvalidInput: there is no reason.
+        Conflict: the very same act waits already.
+    """
+    audit.require_operator(actor)
+    if not reason:
+        raise InvalidInput("Give a reason.")
+    now = now or timezone.now()
+    same = ActRequest.objects.filter(is_waiting(now), noun=noun, act=act)
+    if any(request.row_ids == list(row_ids) for request in same):
+        raise Conflict("This waits for approval already.")
+    request = ActRequest(
+        noun=noun,
+        act=act,
+        title=title[:255],
+        row_ids=list(row_ids),
+        form={name: list(values) for name, values in form.items()},
+        reason=reason,
+        requested_by=actor.user_id or "",
+        requested_at=now,
+        expires_at=now + timedelta(hours=settings.APPROVAL_H),
+    )
+    writes.commit(
+        lambda: request.save(force_insert=True), committed=ActRequest.objects.filter(pk=request.pk).exists
+    )
+    audit.record(
+        "act.requested",
+        actor=actor,
+        subject=request,
+        reason=reason,
+        change=audit.Change(
+            after={
+                "act": f"{noun}.{act}",
+                "title": request.title,
+                "rows": request.row_ids,
+                "expires_at": request.expires_at,
+            }
+        ),
+    )
+    return request
+
+
+def approve(request: ActRequest, *, actor: audit.Actor, reason: str, now: datetime | None = None) -> None:
+    """Take the request, so that the caller, and nobody else ever, carries it out; durable on return.
+
+    That ``actor`` has the act's permission is checked by the caller, who knows the act.
+
+    Raises:
+        NotAllowed: ``actor`` is no operator, or the one who asked.
+        Conflict: it is decided, or has expired.
+    """
+    if actor.user_id == request.requested_by:
+        raise NotAllowed("You asked for this yourself: somebody else must approve it.")
+    _decide(request, ActRequest.State.APPROVED, actor=actor, reason=reason, now=now)
+
+
+def refuse(request: ActRequest, *, actor: audit.Actor, reason: str, now: datetime | None = None) -> None:
+    """End the request without the act; who asked withdraws it so.  Durable on return.
+
+    Raises:
+        NotAllowed: ``actor`` is no operator.
+        Conflict: it is decided, or has expired.
+    """
+    _decide(request, ActRequest.State.REFUSED, actor=actor, reason=reason, now=now)
+
+
+def finish(request: ActRequest, *, is_done: bool, outcome: str, actor: audit.Actor) -> None:
+    """Note what came of an approved act; durable on return."""
+    state = ActRequest.State.DONE if is_done else ActRequest.State.FAILED
+    own = ActRequest.objects.filter(pk=request.pk)
+    writes.commit(
+        lambda: own.filter(state=ActRequest.State.APPROVED).update(state=state, outcome=outcome),
+        committed=own.filter(state=state).exists,
+    )
+    audit.record(
+        "act.carried_out" if is_done else "act.failed",
+        actor=actor,
+        subject=request,
+        change=audit.Change(
+            before={"state": ActRequest.State.APPROVED.value},
+            after={"state": state.value, "outcome": outcome},
+        ),
+    )
+
+
+def waiting(now: datetime) -> QuerySet[ActRequest]:
+    """What may still be decided at ``now``."""
+    return ActRequest.objects.filter(is_waiting(now))
+
+
+def _decide(
+    request: ActRequest,
+    state: ActRequest.State,
+    *,
+    actor: audit.Actor,
+    reason: str,
+    now: datetime | None,
+) -> None:
+    audit.require_operator(actor)
+    if not reason:
+        raise InvalidInput("Give a reason.")
+    now = now or timezone.now()
+    own = ActRequest.objects.filter(pk=request.pk)
+    decided = {
+        "state": state,
+        "decided_by": actor.user_id or "",
+        "decided_at": now,
+        "decision_reason": reason,
+    }
+
+    def write() -> None:
+        if not own.filter(is_waiting(now)).update(**decided):
+            raise Conflict("This is decided already, or has expired.")
+
+    writes.commit(write, committed=own.filter(**decided).exists)
+    audit.record(
+        f"act.{state.value}",
+        actor=actor,
+        subject=request,
+        reason=reason,
+        change=audit.Change(
+            before={"state": ActRequest.State.WAITING.value, "requested_by": request.requested_by},
+            after={"state": state.value, "decided_by": actor.user_id or ""},
+        ),
+    )
