@@ -7,7 +7,7 @@ from django.http import HttpRequest
 from django.urls import reverse
 
 from keepsite.identity.models import APIKey
-from keepsite.keyring.models import MKEK, ProjectKEK
+from keepsite.keyring.models import MKEK, KEKRun, ProjectKEK
 from keepsite.projects.models import Project, ProjectQuota
 from keepsite.readonly import ReadOnlyAdmin, list_url
 from orders_app.models import DeadLetter, Order
@@ -24,7 +24,7 @@ from secrets_app.models import (
 GROUPS: tuple[tuple[str, tuple[type[Model], ...]], ...] = (
     ("Stored", (Project, Secret, Container, Order, DeadLetter)),
     ("Use", (SecretConsumer, ContainerConsumer, ContainerSecret)),
-    ("Keys", (MKEK, ProjectKEK, TransportKey)),
+    ("Keys", (MKEK, ProjectKEK, KEKRun, TransportKey)),
     ("Access", (APIKey, ACL, ProjectQuota, User)),
 )
 

@@ -12,6 +12,7 @@ VIEWER, OPERATOR, CRYPTO_OFFICER, AUDITOR = "viewer", "operator", "crypto office
 _LOOK = frozenset(
     {
         "identity.view_apikey",
+        "keyring.view_kekrun",
         "keyring.view_mkek",
         "keyring.view_projectkek",
         "orders_app.view_deadletter",
@@ -40,6 +41,7 @@ _OPERATE = frozenset(
     {
         "identity.add_apikey",
         "identity.revoke_apikey",
+        "keyring.rotate_projectkek",
         "orders_app.restore_order",
         "projects.set_quota_of_project",
         "projects.suspend_project",
@@ -56,10 +58,20 @@ _PURGE = frozenset(
         "secrets_app.purge_secret",
     }
 )
+# What decides which key everything hangs on; pKEKs too, since a new MKEK may need new ones.
+_KEYS = frozenset(
+    {
+        "keyring.activate_mkek",
+        "keyring.generate_mkek",
+        "keyring.retire_mkek",
+        "keyring.rewrap_mkek",
+        "keyring.rotate_projectkek",
+    }
+)
 ROLES: dict[str, frozenset[str]] = {
     VIEWER: _LOOK,
     OPERATOR: _LOOK | _EXPORT | _OPERATE,
-    CRYPTO_OFFICER: _LOOK | _PURGE,
+    CRYPTO_OFFICER: _LOOK | _PURGE | _KEYS,
     AUDITOR: _LOOK | _EXPORT | {"auth.view_user"},
 }
 

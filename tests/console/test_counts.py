@@ -25,6 +25,7 @@ LISTS = {
     "DeadLetter": 5,
     "MKEK": 5,
     "ProjectKEK": 6,  # the choices of its MKEK filter
+    "KEKRun": 5,
     "APIKey": 5,
     "User": 6,  # their roles
 }
@@ -40,8 +41,9 @@ DETAILS_AT_MOST = {
     "TransportKey": 4,
     "Order": 5,
     "DeadLetter": 4,
-    "MKEK": 4,
-    "ProjectKEK": 4,
+    "MKEK": 5,  # since when it is in service
+    "ProjectKEK": 5,  # the project's generations
+    "KEKRun": 5,  # what failed
     "APIKey": 4,
     "User": 5,
 }

@@ -7,6 +7,7 @@ from django.core.management import call_command
 
 from keepsite.console.roles import AUDITOR, CRYPTO_OFFICER, OPERATOR, ROLES, VIEWER
 from keepsite.identity.models import APIKey
+from keepsite.keyring.models import MKEK, KEKRun, ProjectKEK
 from keepsite.projects.models import Project
 from keepsite.readonly import list_url
 from orders_app.models import Order
@@ -31,6 +32,23 @@ MAY_ACT = {
     ("Order", "restore"): {OPERATOR},
     ("Order", "purge"): {CRYPTO_OFFICER},
     ("Order", "purge-overdue"): {CRYPTO_OFFICER},
+    ("MKEK", "generate"): {CRYPTO_OFFICER},
+    ("MKEK", "activate"): {CRYPTO_OFFICER},
+    ("MKEK", "rewrap"): {CRYPTO_OFFICER},
+    ("MKEK", "retire"): {CRYPTO_OFFICER},
+    ("ProjectKEK", "rotate-now"): {OPERATOR, CRYPTO_OFFICER},
+    ("ProjectKEK", "reencrypt-now"): {OPERATOR, CRYPTO_OFFICER},
+    ("KEKRun", "rotate"): {OPERATOR, CRYPTO_OFFICER},
+    ("KEKRun", "reencrypt"): {OPERATOR, CRYPTO_OFFICER},
+    ("KEKRun", "rewrap"): {CRYPTO_OFFICER},
+    **{
+        ("KEKRun", verb): {OPERATOR, CRYPTO_OFFICER}
+        for verb in ("pause", "resume", "retry", "pace", "cancel")
+    },
+    **{
+        ("KEKRun", f"{verb}-rewrap"): {CRYPTO_OFFICER}
+        for verb in ("pause", "resume", "retry", "pace", "cancel")
+    },
 }
 MAY_EXPORT = {OPERATOR, AUDITOR}
 EXPORTED = (APIKey, Container, Order, Secret)
@@ -86,7 +104,7 @@ class TestPages:
     def test_only_what_is_permitted_is_offered(self, store, console_of, role):
         console = console_of(role)
 
-        for model in (APIKey, Project, Secret, Container, Order):
+        for model in (APIKey, Project, Secret, Container, Order, MKEK, ProjectKEK, KEKRun):
             offered = set()
             for url in [list_url(model), *(f"{list_url(model)}{pk}/" for pk in _some(model))]:
                 context = console.get(url).context or {}
