@@ -57,6 +57,7 @@ def stocked(product):
     call(product, "/v1/project-quotas/p1", method="PUT", project_quotas={"secrets": 100})
     product.key = member
     call(product, "/v1/orders", type="key", meta={"name": "k", "algorithm": "aes", "bit_length": 256})
+    product.manage("pkek_rotate", "--project", "p1", "--yes")
     return product
 
 
@@ -324,6 +325,63 @@ class TestActs:
         page.keyboard.press("Enter")
 
         page.get_by_role("heading", name="found by ref").wait_for()
+
+
+class TestRotation:
+    def confirm(self, page, button, **fields):
+        for label, value in {**fields, "Reason": "a test"}.items():
+            page.get_by_label(label).fill(value)
+        page.locator("main").get_by_role("button", name=button).click()
+
+    def test_a_run_is_shown_started_watched_paused_and_resumed(self, page, stocked):
+        for number in range(8):
+            call(
+                stocked, "/v1/secrets", name=f"moves {number}", payload="x", payload_content_type="text/plain"
+            )
+
+        page.goto("/admin/keyring/projectkek/?state=active&project=p1")
+        page.locator("tbody th a").first.click()
+        page.get_by_role("link", name="Rotate now").click()
+        self.confirm(page, "Rotate now")
+        page.get_by_text("New payloads are sealed under the new").wait_for()
+
+        page.goto("/admin/keyring/kekrun/acts/reencrypt/?project=p1")
+        self.confirm(page, "Show what it touches", **{"Rows per second at most": "2"})
+        page.get_by_text("sealed rows").wait_for()
+        assert violations(page) == []
+        page.locator("main").get_by_role("button", name="Re-encrypt payloads").click()
+        page.wait_for_function("document.querySelector('progress').value > 0")
+        assert violations(page) == []
+        page.get_by_role("link", name="Pause").click()
+        self.confirm(page, "Pause")
+        page.get_by_text("It is paused").wait_for()
+
+        page.get_by_role("link", name="Set pace").click()
+        self.confirm(page, "Set pace", **{"Rows per second at most": ""})
+        page.get_by_role("link", name="Resume").click()
+        self.confirm(page, "Resume")
+        page.evaluate("window.isTheSamePage = true")
+        page.get_by_text("nothing is sealed under former").wait_for()
+
+        bar = page.locator("progress").evaluate("bar => [bar.value, bar.max]")
+        assert bar[0] == bar[1] >= 8
+        assert page.evaluate("window.isTheSamePage")
+        assert page.get_by_role("link", name="Pause").count() == 0
+        assert violations(page) == []
+
+    def test_a_server_that_does_not_answer_is_told(self, context, stocked):
+        page = context.new_page()
+        stocked.manage("pkek_reencrypt", "--workers", "--rate", "0.01")
+        page.goto("/admin/keyring/kekrun/?state=open")
+        page.locator("tbody th a").first.click()
+        page.get_by_text("Refreshed every").wait_for()
+
+        context.set_offline(True)
+        page.get_by_text("these numbers are old").wait_for()
+        context.set_offline(False)
+
+        page.get_by_text("Refreshed every").wait_for()
+        page.close()
 
 
 class TestTheme:
