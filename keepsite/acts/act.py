@@ -46,6 +46,7 @@ class Act(ABC):
     scope: ClassVar[str] = "one"
     tone: ClassVar[Tone] = Tone.QUIET
     is_destructive: ClassVar[bool] = False
+    needs_recent_login: ClassVar[bool] = False  # destructive ones do anyway
     previews: ClassVar[bool] = False
     form_class: ClassVar[type[ReasonForm]] = ReasonForm
     linked_fields: ClassVar[frozenset[str]] = frozenset()  # of its form, which a link may fill in

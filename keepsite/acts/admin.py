@@ -176,7 +176,7 @@ class ActingAdmin(ReadOnlyAdmin):
             initial=act.initial(rows) | linked,
             request=request,
             phrase=act.phrase(rows) if act.is_destructive else "",
-            wants_password=act.is_destructive and not is_recent(request),
+            wants_password=(act.is_destructive or act.needs_recent_login) and not is_recent(request),
         )
 
     def _preview(self, request: HttpRequest, act: Act, rows: Rows, form: ReasonForm) -> Preview | None:

@@ -360,9 +360,9 @@ class TestLists:
 
         page = console.get(list_url(ProjectKEK)).context["page"]
 
-        assert {cell.value for row in page.table.rows for cell in row.cells if cell.heading.label == "Sealed"} == {
-            "2"
-        }
+        assert {
+            cell.value for row in page.table.rows for cell in row.cells if cell.heading.label == "Sealed"
+        } == {"2"}
 
     def test_generations_of_a_project_stand_on_its_keys_page(self, stored, console):
         project = Project.objects.get(external_id="p1")

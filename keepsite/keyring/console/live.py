@@ -43,6 +43,7 @@ def live_run(run: KEKRun, *, now: datetime) -> LiveRun:
     """From the run's row alone."""
     progress = runs.progress(run)
     total = progress.done + progress.left
+    is_going = run.state in {KEKRun.State.QUEUED, KEKRun.State.RUNNING} and not runs.is_lost(run, now=now)
     numbers = f"{intcomma(progress.done)} of {intcomma(total)} rows done"
     if progress.failed:
         numbers += f", {intcomma(progress.failed)} failed"
@@ -52,7 +53,7 @@ def live_run(run: KEKRun, *, now: datetime) -> LiveRun:
         done=progress.done if total else int(run.state == KEKRun.State.DONE),
         total=total or 1,
         numbers=numbers,
-        pace=_pace(run, progress),
+        pace=_pace(run, progress, is_going=is_going),
         is_over=run.state in runs.ENDED,
     )
 
@@ -64,11 +65,11 @@ def run_pill(run: KEKRun, *, now: datetime) -> SafeString:
     return pill(*RUN_STATES[run.state])
 
 
-def _pace(run: KEKRun, progress: runs.Progress) -> str:
+def _pace(run: KEKRun, progress: runs.Progress, *, is_going: bool) -> str:
     words = [rate_words(run.rate)]
     if progress.per_second:
         words.append(f"{speed_words(progress.per_second)} so far")
-    if progress.eta_s is not None and progress.left:
+    if is_going and progress.eta_s is not None and progress.left:
         words.append(f"about {lasting(progress.eta_s)} to go")
     return ", ".join(words)
 

@@ -42,7 +42,7 @@ class GenerateForm(ReasonForm):
         widget=forms.TextInput(attrs={"autocomplete": "off", "spellcheck": "false"}),
     )
     template = forms.ChoiceField(label="Unwrap template", choices=TEMPLATE_WORDS)
-    field_order = ("label", "template", "reason")
+    field_order = ("label", "template", "reason", "password")
 
 
 class ActivateForm(ReasonForm):
@@ -63,7 +63,7 @@ class GenerateMKEK(Act):
     label = "Generate an MKEK"
     permission = "keyring.generate_mkek"
     scope = "list"
-    is_destructive = True  # not that it destroys anything: a recent log-in is asked for
+    needs_recent_login = True
     form_class = GenerateForm
 
     def title(self, rows: Rows) -> str:  # noqa: ARG002  # of the list as a whole
@@ -90,10 +90,6 @@ class GenerateMKEK(Act):
             ),
             Fact(label="Pending ones", value=text(waiting)),
         )
-
-    def phrase(self, rows: Rows) -> str:  # noqa: ARG002  # of the list as a whole
-        """The label is typed as it is."""
-        return ""
 
     def perform(self, rows: Rows, *, actor: audit.Actor, wanted: dict[str, Any]) -> Outcome:  # noqa: ARG002  # Any: a form
         """On the token and in its row on return."""

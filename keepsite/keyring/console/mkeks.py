@@ -28,6 +28,7 @@ from keepsite.readonly import (
     list_url,
     moment,
     relative,
+    short_id,
     text,
 )
 
@@ -142,8 +143,8 @@ class MKEKAdmin(ActingAdmin):
 
     @admin.display(description="CKA_ID")
     def token_id(self, mkek: MKEK) -> SafeString:
-        """How the token finds it."""
-        return code(mkek.cka_id)
+        """How the token finds it: its beginning, the page has all of it."""
+        return short_id(mkek.cka_id)
 
     @admin.display(description="generated (UTC)", ordering="created_at")
     def created(self, mkek: MKEK) -> SafeString:

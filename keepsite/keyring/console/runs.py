@@ -36,9 +36,11 @@ from keepsite.readonly import (
     breakable,
     code,
     detail_url,
+    missing,
     moment,
     relative,
     text,
+    unbroken,
 )
 
 SHOWN_FAILURES = 100
@@ -219,10 +221,10 @@ class KEKRunAdmin(ActingAdmin):
 
     @admin.display(description="took")
     def duration(self, run: KEKRun) -> SafeString | str:
-        """From its first to its last moment of work, or until now."""
-        if run.started_at is None:
-            return text(None)
-        return between((run.ended_at or timezone.now()) - run.started_at)
+        """From when it was taken up to its end."""
+        if run.started_at is None or run.ended_at is None:
+            return missing("not ended")
+        return unbroken(str(between(run.ended_at - run.started_at)))
 
 
 def _failures(run: KEKRun) -> Table | None:
