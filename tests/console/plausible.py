@@ -168,12 +168,12 @@ def _secrets(chance, count, pkeks, now):
 def _runs(chance, pkeks, now):
     from keepsite.keyring.models import KEKRun, KEKRunFailure
 
-    State, Kind = KEKRun.State, KEKRun.Kind
+    states, kinds = KEKRun.State, KEKRun.Kind
     rows = []
-    for number, (kind, state) in enumerate((kind, state) for state in State for kind in Kind):
+    for number, (kind, state) in enumerate((kind, state) for state in states for kind in kinds):
         created_at = now - timedelta(hours=number * 7 + 0.1)
-        ended = state in {State.DONE, State.FAILED, State.CANCELLED}
-        left = 0 if state == State.DONE else chance.randrange(40, 9_000)
+        ended = state in {states.DONE, states.FAILED, states.CANCELLED}
+        left = {states.DONE: 0, states.FAILED: 2}.get(state, chance.randrange(40, 9_000))
         rows.append(
             KEKRun(
                 kind=kind,
@@ -183,24 +183,24 @@ def _runs(chance, pkeks, now):
                 reason=("ticket 4711", "yearly rotation, agreed on with the auditors", "due")[number % 3],
                 by_workers=number % 5 != 4,
                 rate=(None, 50.0)[number % 2],
-                rows_done=0 if state == State.QUEUED else chance.randrange(100, 90_000),
-                rows_failed=2 if state == State.FAILED else 0,
+                rows_done=0 if state == states.QUEUED else chance.randrange(100, 90_000),
+                rows_failed=2 if state == states.FAILED else 0,
                 rows_left=left,
-                busy_s=0 if state == State.QUEUED else chance.uniform(20, 4_000),
-                runner="elsewhere/1/0" if state == State.RUNNING else "",
+                busy_s=0 if state == states.QUEUED else chance.uniform(20, 4_000),
+                runner="elsewhere/1/0" if state == states.RUNNING else "",
                 created_at=created_at,
-                started_at=None if state == State.QUEUED else created_at + timedelta(seconds=2),
+                started_at=None if state == states.QUEUED else created_at + timedelta(seconds=2),
                 # of the running ones, one gives no sign of life
-                heartbeat_at=now - timedelta(minutes=9) if kind == Kind.REWRAP else now + timedelta(hours=1),
+                heartbeat_at=now - timedelta(minutes=9) if kind == kinds.REWRAP else now + timedelta(hours=1),
                 ended_at=created_at + timedelta(hours=1) if ended else None,
-                last_error="PoolExhausted" if state == State.QUEUED and kind == Kind.REENCRYPT else "",
+                last_error="PoolExhausted" if state == states.QUEUED and kind == kinds.REENCRYPT else "",
             )
         )
     KEKRun.objects.bulk_create(rows)
     KEKRunFailure.objects.bulk_create(
         KEKRunFailure(run=row, row_kind="projectkek", row_id=pkek.id, error=error, failed_at=now)
         for row in rows
-        if row.state == State.FAILED
+        if row.state == states.FAILED
         for pkek, error in zip(pkeks[:2], ("IntegrityFailed", "MKEKNotFound"), strict=True)
     )
 
