@@ -41,7 +41,7 @@ DETAILS_AT_MOST = {
     "TransportKey": 4,
     "Order": 5,
     "DeadLetter": 4,
-    "MKEK": 5,  # since when it is in service
+    "MKEK": 6,  # since when it is in service, pKEKs that need it
     "ProjectKEK": 5,  # the project's generations
     "KEKRun": 5,  # what failed
     "APIKey": 4,

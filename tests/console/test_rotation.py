@@ -143,6 +143,9 @@ class TestFromOldKeysToNew:
             assert [caller.get(f"{path}/payload").status_code for path in paths] == [200, 200]
 
     def test_a_new_mkek_from_its_birth_to_the_old_ones_end(self, stored, console, mkek, audited):
+        ProjectKEK.objects.create(
+            project=Project.objects.first(), mkek=mkek, generation=9, state="retired", active_marker=None
+        )
         made = console.post(
             act_url(MKEK, "generate"),
             {"label": "console-mkek-2", "template": "none", "reason": "yearly", "typed": ""},
@@ -156,10 +159,14 @@ class TestFromOldKeysToNew:
         console.post(act_url(MKEK, "activate", new.pk), {"reason": "yearly", "typed": new.label})
         refused = console.post(act_url(MKEK, "retire", mkek.pk), {"reason": "yearly", "typed": mkek.label})
         console.post(act_url(MKEK, "rewrap", mkek.pk), PACE)
+        before = console.get(detail_url(MKEK, mkek.pk)).context["page"].notice.message
         run = worked_on(KEKRun.objects.get())
+        after = console.get(detail_url(MKEK, mkek.pk)).context["page"].notice.message
         console.post(act_url(MKEK, "retire", mkek.pk), {"reason": "yearly", "typed": mkek.label})
 
         assert "still wraps 2 pKEKs" in refused.content.decode()
+        assert "still wraps 2 pKEKs" in before
+        assert "can be retired" in after
         assert (run.kind, run.state, run.rows_done) == (Kind.REWRAP, State.DONE, 2)
         states = dict(MKEK.objects.values_list("label", "state"))
         assert states == {mkek.label: MKEK.State.RETIRED, new.label: MKEK.State.CURRENT}

@@ -14,6 +14,7 @@ from keepsite.keyring.console.mkek_acts import ActivateMKEK, GenerateMKEK, Retir
 from keepsite.keyring.console.starting import RewrapFrom
 from keepsite.keyring.console.words import MKEK_STATES, mkek_pill, rows_words
 from keepsite.keyring.models import MKEK, ProjectKEK
+from keepsite.keyring.querysets import needed_pkeks
 from keepsite.readonly import (
     Detail,
     EmptyState,
@@ -168,15 +169,15 @@ def _since(mkek: MKEK) -> datetime | None:
     return max(latest, mkek.created_at) if latest else mkek.created_at
 
 
-def _notice(row: Any) -> Notice | None:  # Any: an MKEK with the annotations of its list
-    match row.state:
+def _notice(mkek: MKEK) -> Notice | None:
+    match mkek.state:
         case MKEK.State.PENDING:
             message = "It wraps nothing yet. See that every HSM member holds it, then activate it."
-        case MKEK.State.PREVIOUS if row.pkek_count:
-            count = rows_words(row.pkek_count, "pKEKs")
-            message = f"It still wraps {count}. Rewrap its pKEKs, then retire it."
+        case MKEK.State.PREVIOUS if needed := needed_pkeks().filter(mkek=mkek).count():
+            count = rows_words(needed, "pKEKs")
+            message = f"It still wraps {count} that are needed. Rewrap its pKEKs, then retire it."
         case MKEK.State.PREVIOUS:
-            message = "It wraps nothing any more, and can be retired."
+            message = "It wraps nothing that is needed any more, and can be retired."
         case _:
             return None
     return Notice(tone=Tone.WARNING, message=message)
