@@ -81,6 +81,10 @@ SCHEMA: dict[str, tuple[type, Any]] = {
     "KEEPSITE_APPROVAL_H": (float, 24.0),  # hours in which they may
     # who may watch
     "KEEPSITE_METRICS_ALLOWED": (list, ["127.0.0.1", "::1"]),  # addresses or networks that may read /metrics
+    "KEEPSITE_METRICS_COUNT_EVERY_S": (
+        float,
+        30.0,
+    ),  # metrics that the database knows are counted anew at most this often; 0: never
     # how much one project or user may ask for
     "KEEPSITE_LIMITS_FILE": (str, ""),  # YAML, docs/operators/limits.md; empty: no rate limits
     "KEEPSITE_LIMITS_MEMCACHED": (list, []),  # host:port of every memcached; empty: each process counts alone
@@ -121,6 +125,12 @@ SCHEMA: dict[str, tuple[type, Any]] = {
         int,
         3_600,
     ),  # a replaced key may still be used by what began before: not retired
+    "KEEPSITE_PKEK_MAX_DAYS": (int, 365),  # an older pKEK is due to be replaced; 0: age does not matter
+    "KEEPSITE_PKEK_MAX_ENCRYPTIONS": (
+        int,
+        100_000_000,
+    ),  # stored rows sealed under a pKEK; with more it is due. 0: does not matter
+    "KEEPSITE_PKEK_ROTATE_WHEN_DUE": (bool, False),  # workers replace what is due; else it is told only
     # deleted objects
     "KEEPSITE_RECOVERY_DAYS": (int, 30),  # days in which an operator can bring one back; then it is purged
     "KEEPSITE_PURGE_EVERY_H": (

@@ -5,8 +5,11 @@ from django.views.generic import RedirectView
 from keepsite.api import discovery, health
 from keepsite.api.limits.resource import LimitViewSet
 from keepsite.api.openapi.views import openapi, reference
+from keepsite.keyring import figures
+from keepsite.metrics import counted
 from keepsite.metrics.views import metrics
 
+counted.register(figures.count)  # for the view below
 urlpatterns = [
     path("", discovery.versions),
     path("v1", discovery.version),

@@ -34,3 +34,4 @@ if DATABASES["default"]["ENGINE"].endswith("sqlite3"):  # noqa: F405
 PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]  # quick; nothing here is worth guessing
 STORAGES = {**STORAGES, "staticfiles": {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"}}  # noqa: F405
 ORDER_WAIT_S = 0.0  # there is no worker in this process that a GET could wait for
+METRICS_COUNT_EVERY_S = 0.0  # no thread looks into the database while a test is at work in it

@@ -20,13 +20,15 @@ class Outcome:
     """What came of an act, in words; ``refused`` says of each row that was left alone why.
 
     With a ``template``, its page is the answer to this very request, for what may be
-    shown once; without, the words stand on the page that the operator came from.
+    shown once; without, the words stand on the page at ``url``, or else on the one that
+    the operator came from.
     """
 
     done: str
     refused: tuple[str, ...] = ()
     template: str = ""
     context: Mapping[str, Any] = field(default_factory=dict)  # Any: template values
+    url: str = ""
 
 
 class Act(ABC):
@@ -34,7 +36,8 @@ class Act(ABC):
 
     ``scope`` says what it is about: one row ("one"), one or several that were ticked in
     the list ("many"), or the list as a whole ("list").  Destructive acts ask for a phrase
-    typed out and for a log-in that is not long ago.
+    typed out and for a log-in that is not long ago.  One that ``previews`` answers its form
+    with what the choices made there would touch, and is done when the same are sent again.
     """
 
     name: ClassVar[str]  # in its URL
@@ -43,7 +46,10 @@ class Act(ABC):
     scope: ClassVar[str] = "one"
     tone: ClassVar[Tone] = Tone.QUIET
     is_destructive: ClassVar[bool] = False
+    needs_recent_login: ClassVar[bool] = False  # destructive ones do anyway
+    previews: ClassVar[bool] = False
     form_class: ClassVar[type[ReasonForm]] = ReasonForm
+    linked_fields: ClassVar[frozenset[str]] = frozenset()  # of its form, which a link may fill in
     can_wait: ClassVar[bool] = True  # for a second person's approval; not what shows something once
 
     def is_open_to(self, user: Any, row: Any) -> bool:  # noqa: ARG002  # Any: Django's user, the act's model
@@ -88,6 +94,14 @@ class Act(ABC):
     def initial(self, rows: Rows) -> dict[str, Any]:  # noqa: ARG002  # Any: form values
         """What its form starts with."""
         return {}
+
+    def preview(self, rows: Rows, *, actor: audit.Actor, wanted: dict[str, Any]) -> tuple[Fact, ...]:  # noqa: ARG002  # Any: form values
+        """What it would touch with these choices; nothing changes.
+
+        Raises:
+            KeepsiteError: it cannot be done, and its words say why.
+        """
+        return ()
 
     @abstractmethod
     def perform(self, rows: Rows, *, actor: audit.Actor, wanted: dict[str, Any]) -> Outcome:

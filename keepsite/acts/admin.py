@@ -19,6 +19,7 @@ from keepsite.acts.act import Act, Outcome, Rows
 from keepsite.acts.exports import MEDIA_TYPES, exported
 from keepsite.acts.forms import ReasonForm
 from keepsite.acts.pages import ActPage, Button
+from keepsite.acts.previews import Preview, name_of_choices
 from keepsite.acts.recent_login import is_recent, prove
 from keepsite.approvals import services as approvals
 from keepsite.approvals.models import ActRequest
@@ -30,6 +31,9 @@ if TYPE_CHECKING:
 
 MAX_ROWS = 100  # of one act; a list shows 50
 SHOWN_REFUSALS = 5
+PREVIEWED = Notice(
+    tone=Tone.QUIET, message="Nothing is done yet. This is what it will touch, counted just now."
+)
 
 
 class ActingAdmin(ReadOnlyAdmin):
@@ -101,16 +105,19 @@ class ActingAdmin(ReadOnlyAdmin):
             raise PermissionDenied
         now = timezone.now()
         rows = [row for row in chosen if act.applies_to(row, now=now)]
-        form = None
+        form = preview = None
         if not act.is_idle(rows):
             form = self._form(request, act, rows)
             if request.method == "POST" and form.is_valid():
                 if form.wants_proof:
                     prove(request=request)
-                answer = self._perform(request, act, rows, form, back_url=back_url)
-                if answer is not None:
-                    return answer
-        return self._page(request, act, rows, form, left_out=len(chosen) - len(rows), back_url=back_url)
+                preview = self._preview(request, act, rows, form)
+                if preview is None and not form.errors:
+                    answer = self._perform(request, act, rows, form, back_url=back_url)
+                    if answer is not None:
+                        return answer
+        left_out = len(chosen) - len(rows)
+        return self._page(request, act, rows, form, preview=preview, left_out=left_out, back_url=back_url)
 
     def export_view(self, request: HttpRequest, kind: str) -> HttpResponseBase:
         """The whole list, as narrowed by search and filters, as a file."""
@@ -168,13 +175,26 @@ class ActingAdmin(ReadOnlyAdmin):
         return list(rows.filter(pk__in=ids[:MAX_ROWS]).order_by("pk"))
 
     def _form(self, request: HttpRequest, act: Act, rows: Rows) -> ReasonForm:
+        linked = {name: value for name, value in request.GET.items() if name in act.linked_fields}
         return act.form_class(
             request.POST if request.method == "POST" else None,
-            initial=act.initial(rows),
+            initial=act.initial(rows) | linked,
             request=request,
             phrase=act.phrase(rows) if act.is_destructive else "",
-            wants_proof=act.is_destructive and not is_recent(request),
+            wants_proof=(act.is_destructive or act.needs_recent_login) and not is_recent(request),
         )
+
+    def _preview(self, request: HttpRequest, act: Act, rows: Rows, form: ReasonForm) -> Preview | None:
+        """What is to be seen before these choices are acted on; None if it was, or cannot be done at all."""
+        choices = name_of_choices(form)
+        if not act.previews or request.POST.get("previewed") == choices:
+            return None
+        actor = audit.ConsoleOperator(user_id=request.user.get_username())
+        try:
+            return Preview(choices=choices, facts=act.preview(rows, actor=actor, wanted=form.cleaned_data))
+        except KeepsiteError as error:
+            form.add_error(None, error.public)
+            return None
 
     def _perform(
         self, request: HttpRequest, act: Act, rows: Rows, form: ReasonForm, *, back_url: str
@@ -190,12 +210,33 @@ class ActingAdmin(ReadOnlyAdmin):
         if outcome.template:
             return TemplateResponse(request, outcome.template, {**self._context(request), **outcome.context})
         _tell(request, outcome)
+        if outcome.url:
+            return HttpResponseRedirect(outcome.url)
         if len(rows) == 1 and not self.model._default_manager.filter(pk=rows[0].pk).exists():  # noqa: SLF001  # Django's
             back_url = list_url(self.model)
         return HttpResponseRedirect(back_url)
 
     def _needs_approval(self, act: Act) -> bool:
         return act.can_wait and approvals.needs_approval(self.opts.label_lower, act.name)
+
+    def _label(self, act: Act, *, is_previewed: bool) -> str:
+        if act.previews and not is_previewed:
+            return "Show what it touches"
+        return "Ask for approval" if self._needs_approval(act) else act.label
+
+    def _notice(self, act: Act, left_out: int, *, is_asked_for: bool) -> Notice | None:
+        if left_out:
+            words = "One of the chosen rows is" if left_out == 1 else f"{left_out} of the chosen rows are"
+            return Notice(
+                tone=Tone.WARNING,
+                message=f"{words} left out: {act.label} makes no sense in the state they are in.",
+            )
+        if is_asked_for and self._needs_approval(act):
+            return Notice(
+                tone=Tone.WAITING,
+                message="Two persons are needed for this: you ask for it, and another operator approves it.",
+            )
+        return None
 
     def _ask(
         self, request: HttpRequest, act: Act, rows: Rows, form: ReasonForm, *, actor: audit.Actor
@@ -212,37 +253,27 @@ class ActingAdmin(ReadOnlyAdmin):
         messages.success(request, f"Asked for: {asked.title}. It is done when another operator approves it.")
         return HttpResponseRedirect(detail_url(ActRequest, asked.pk))
 
-    def _page(
+    def _page(  # noqa: PLR0913  # all that the page shows
         self,
         request: HttpRequest,
         act: Act,
         rows: Rows,
         form: ReasonForm | None,
         *,
+        preview: Preview | None,
         left_out: int,
         back_url: str,
     ) -> HttpResponse:
-        notice = None
-        if left_out:
-            words = "One of the chosen rows is" if left_out == 1 else f"{left_out} of the chosen rows are"
-            notice = Notice(
-                tone=Tone.WARNING,
-                message=f"{words} left out: {act.label} makes no sense in the state they are in.",
-            )
-        elif form and self._needs_approval(act):
-            notice = Notice(
-                tone=Tone.WAITING,
-                message="Two persons are needed for this: you ask for it, and another operator approves it.",
-            )
         page = ActPage(
             title=act.title(rows) if rows or act.scope == "list" else act.label,
             lead=act.lead(rows) if form else "",
-            notice=notice,
-            facts=act.facts(rows),
+            notice=PREVIEWED if preview else self._notice(act, left_out, is_asked_for=form is not None),
+            facts=preview.facts if preview else act.facts(rows),
             table=act.table(rows) if rows else None,
             form=form,
             ids=tuple(str(row.pk) for row in rows),
-            label="Ask for approval" if self._needs_approval(act) else act.label,
+            previewed=preview.choices if preview else "",
+            label=self._label(act, is_previewed=preview is not None),
             is_destructive=act.is_destructive,
             back_url=back_url,
         )

@@ -18,7 +18,10 @@ class Button:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ActPage:
-    """What will be touched, and the form that does it; no form where nothing can be done."""
+    """What will be touched, and the form that does it; no form where nothing can be done.
+
+    ``previewed`` names the choices that the facts are about, where an act previews.
+    """
 
     title: str
     lead: str
@@ -27,6 +30,7 @@ class ActPage:
     table: Table | None
     form: ReasonForm | None
     ids: tuple[str, ...]
+    previewed: str
     label: str
     is_destructive: bool
     back_url: str

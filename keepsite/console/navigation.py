@@ -8,7 +8,7 @@ from django.urls import reverse
 
 from keepsite.approvals.models import ActRequest
 from keepsite.identity.models import APIKey
-from keepsite.keyring.models import MKEK, ProjectKEK
+from keepsite.keyring.models import MKEK, KEKRun, ProjectKEK
 from keepsite.operators.models import Lockout
 from keepsite.projects.models import Project, ProjectQuota
 from keepsite.readonly import ReadOnlyAdmin, list_url
@@ -27,7 +27,7 @@ from secrets_app.models import (
 GROUPS: tuple[tuple[str, tuple[type[Model], ...]], ...] = (
     ("Stored", (Project, Secret, Container, Order, DeadLetter)),
     ("Use", (SecretConsumer, ContainerConsumer, ContainerSecret)),
-    ("Keys", (MKEK, ProjectKEK, TransportKey)),
+    ("Keys", (MKEK, ProjectKEK, KEKRun, TransportKey)),
     ("Access", (APIKey, ACL, ProjectQuota, User, ActRequest, Lockout)),
     ("Audit", (AuditRecord, AuditChain)),
 )

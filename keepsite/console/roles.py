@@ -13,6 +13,7 @@ _LOOK = frozenset(
     {
         "approvals.view_actrequest",
         "identity.view_apikey",
+        "keyring.view_kekrun",
         "keyring.view_mkek",
         "keyring.view_projectkek",
         "orders_app.view_deadletter",
@@ -45,6 +46,7 @@ _OPERATE = frozenset(
         "identity.revoke_apikey",
         "operators.release_lockout",
         "operators.view_lockout",
+        "keyring.rotate_projectkek",
         "orders_app.restore_order",
         "projects.set_quota_of_project",
         "projects.suspend_project",
@@ -62,10 +64,20 @@ _PURGE = frozenset(
     }
 )
 _AUDIT = frozenset({"trail.export_auditrecord", "trail.verify_auditchain"})
+# What decides which key everything hangs on; pKEKs too, since a new MKEK may need new ones.
+_KEYS = frozenset(
+    {
+        "keyring.activate_mkek",
+        "keyring.generate_mkek",
+        "keyring.retire_mkek",
+        "keyring.rewrap_mkek",
+        "keyring.rotate_projectkek",
+    }
+)
 ROLES: dict[str, frozenset[str]] = {
     VIEWER: _LOOK,
     OPERATOR: _LOOK | _EXPORT | _OPERATE,
-    CRYPTO_OFFICER: _LOOK | _PURGE,
+    CRYPTO_OFFICER: _LOOK | _PURGE | _KEYS,
     AUDITOR: _LOOK | _EXPORT | {"auth.view_user", "operators.view_lockout"} | _AUDIT,
 }
 

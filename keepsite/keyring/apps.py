@@ -9,9 +9,11 @@ class KeyringConfig(AppConfig):
     verbose_name = "Keys"
 
     def ready(self) -> None:
-        """Register the system checks, and tell ``hsm_check`` what a token must hold."""
+        """Register system checks and the job, and tell ``hsm_check`` what a token must hold."""
         from hsm.provider import register_mkeks  # noqa: PLC0415  # needs the settings
         from keepsite.keyring import checks  # noqa: F401, PLC0415  # registering is importing
         from keepsite.keyring.querysets import canaries_in_service  # noqa: PLC0415  # models are ready now
+        from keepsite.keyring.rotation import due  # noqa: PLC0415
 
         register_mkeks(canaries_in_service)
+        due.register_job()

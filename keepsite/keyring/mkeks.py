@@ -46,7 +46,13 @@ def generate_mkek(*, label: str, actor: audit.Actor, template: UnwrapTemplate = 
     return make_mkek(label=label, actor=actor, template=template).mkek
 
 
-def make_mkek(*, label: str, actor: audit.Actor, template: UnwrapTemplate = UnwrapTemplate.NONE) -> NewMKEK:
+def make_mkek(
+    *,
+    label: str,
+    actor: audit.Actor,
+    template: UnwrapTemplate = UnwrapTemplate.NONE,
+    reason: str = "",
+) -> NewMKEK:
     """``generate_mkek``, telling too whether the token enforces what the template says."""
     _refuse_known(label)
     mkek = MKEK(id=new_id(), label=label)
@@ -58,7 +64,7 @@ def make_mkek(*, label: str, actor: audit.Actor, template: UnwrapTemplate = Unwr
             )
         made = ceremony.make_mkek(token, label=label, template=template, canary=_canary_text(mkek))
     _register(mkek, made)
-    audit.record("mkek.generated", actor=actor, subject=mkek)
+    audit.record("mkek.generated", actor=actor, subject=mkek, reason=reason)
     return NewMKEK(mkek=mkek, gives_out=made.gives_out)
 
 
@@ -107,7 +113,7 @@ def import_mkek(
     return NewMKEK(mkek=row, gives_out=gives_out)
 
 
-def activate_mkek(mkek: MKEK, *, actor: audit.Actor, absent_ok: bool = False) -> None:
+def activate_mkek(mkek: MKEK, *, actor: audit.Actor, absent_ok: bool = False, reason: str = "") -> None:
     """From now on ``mkek`` wraps new pKEKs; the current one becomes previous.
 
     Every member must have opened its canary just now; with ``absent_ok`` those that are
@@ -130,11 +136,11 @@ def activate_mkek(mkek: MKEK, *, actor: audit.Actor, absent_ok: bool = False) ->
             raise Conflict(f"{mkek.label} is not pending, so it cannot be activated.")
 
     writes.commit(switch, committed=MKEK.objects.filter(id=mkek.id, current_marker=True).exists)
-    audit.record("mkek.activated", actor=actor, subject=mkek)
+    audit.record("mkek.activated", actor=actor, subject=mkek, reason=reason)
     mkek.refresh_from_db()
 
 
-def retire_mkek(mkek: MKEK, *, actor: audit.Actor, now: datetime | None = None) -> None:
+def retire_mkek(mkek: MKEK, *, actor: audit.Actor, now: datetime | None = None, reason: str = "") -> None:
     """End the service of a previous MKEK that wraps nothing needed any more; the token keeps its key.
 
     Raises:
@@ -164,7 +170,7 @@ def retire_mkek(mkek: MKEK, *, actor: audit.Actor, now: datetime | None = None) 
 
     writes.commit(retire, committed=MKEK.objects.filter(id=mkek.id, state=MKEK.State.RETIRED).exists)
     _refuse_needed(mkek, and_revive=True)
-    audit.record("mkek.retired", actor=actor, subject=mkek)
+    audit.record("mkek.retired", actor=actor, subject=mkek, reason=reason)
     mkek.refresh_from_db()
 
 

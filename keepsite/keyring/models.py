@@ -46,6 +46,12 @@ class MKEK(models.Model):
     class Meta:
         verbose_name = "MKEK"
         verbose_name_plural = "MKEKs"
+        permissions = (
+            ("generate_mkek", "Can generate MKEKs"),
+            ("activate_mkek", "Can make an MKEK current"),
+            ("retire_mkek", "Can retire MKEKs"),
+            ("rewrap_mkek", "Can start and steer runs that bring pKEKs under the current MKEK"),
+        )
 
     def __str__(self) -> str:
         return str(self.label)
@@ -95,10 +101,13 @@ class ProjectKEK(models.Model):
     created_at = models.DateTimeField(default=timezone.now, editable=False)
     superseded_at = models.DateTimeField(null=True, editable=False)  # when a newer generation became active
     retired_at = models.DateTimeField(null=True, editable=False)
+    # since when it is older, or has sealed more, than the settings allow; rotation.due keeps it
+    due_at = models.DateTimeField(null=True, editable=False)
 
     class Meta:
         verbose_name = "pKEK"
         verbose_name_plural = "pKEKs"
+        permissions = (("rotate_projectkek", "Can start and steer runs that replace pKEKs or seal anew"),)
         constraints = (
             models.UniqueConstraint(fields=["project", "active_marker"], name="pkek_one_active_per_project"),
             models.UniqueConstraint(fields=["project", "generation"], name="pkek_generation"),

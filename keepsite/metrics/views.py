@@ -1,4 +1,4 @@
-"""``/metrics``: for the monitoring system, by address; it touches neither database nor HSM."""
+"""``/metrics``: for the monitoring system, by address; it waits for neither database nor HSM."""
 
 from ipaddress import ip_address, ip_network
 
@@ -7,6 +7,7 @@ from django.http import HttpRequest, HttpResponse
 from prometheus_client import CONTENT_TYPE_LATEST
 
 from hsm import provider
+from keepsite.metrics import counted
 from keepsite.metrics.registry import exposition
 
 _PASSED_ON = ("X-Forwarded-For", "Forwarded", "X-Real-IP")
@@ -20,6 +21,7 @@ def metrics(request: HttpRequest) -> HttpResponse:
     if not _may_ask(request):
         return HttpResponse("Metrics are not for you.\n", status=403, content_type="text/plain")
     provider.tell()
+    counted.count_if_due()
     return HttpResponse(exposition(), content_type=CONTENT_TYPE_LATEST)
 
 

@@ -119,7 +119,7 @@ class ProjectAdmin(ActingAdmin):
                 ),
                 Section(
                     title="pKEKs",
-                    timeline=_generations(row),
+                    timeline=generations(row),
                     note="The keys its payloads are sealed under. The first payload makes the first.",
                 ),
                 Section(
@@ -283,7 +283,8 @@ def _bars(row: Any) -> Iterator[Bar]:  # Any: a Project with the annotations of 
         yield Bar(label=label, used=number, limit=None if limit < 0 else limit)
 
 
-def _generations(project: Project) -> tuple[Span, ...]:
+def generations(project: Project) -> tuple[Span, ...]:
+    """Its pKEKs over time, the newest first: one statement."""
     pkeks = apps.get_model("keyring.ProjectKEK")
     rows = (
         pkeks.objects.filter(project=project)

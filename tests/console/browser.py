@@ -34,6 +34,7 @@ LISTS = {
     "orders": "orders_app/order",
     "mkeks": "keyring/mkek",
     "pkeks": "keyring/projectkek",
+    "runs": "keyring/kekrun",
     "api-keys": "identity/apikey",
     "operators": "auth/user",
     "audit-records": "trail/auditrecord",
@@ -44,6 +45,9 @@ FILLED_LISTS = {
     "lock-outs": "operators/lockout",
 }  # empty in a new product
 LIST_ACTS = {
+    "mkek-generate": "keyring/mkek/acts/generate",
+    "run-rotate": "keyring/kekrun/acts/rotate",
+    "run-reencrypt": "keyring/kekrun/acts/reencrypt",
     "api-key-create": "identity/apikey/acts/create",
     "secrets-purge-overdue": "secrets_app/secret/acts/purge-overdue",
 }

@@ -55,10 +55,18 @@ def fill(*, projects=40, secrets=300, orders=60, now=None):
         kcv="7C10A4",
         state=MKEK.State.PREVIOUS,
         created_at=now - timedelta(days=200),
+        superseded_at=now - timedelta(days=120),
+    )
+    MKEK.objects.create(
+        label="keepsite-mkek-20260131-2",
+        cka_id=chance.randbytes(16).hex(),
+        kcv="0E55D1",
+        created_at=now - timedelta(hours=5),
     )
     made = _projects(chance, projects, now)
     pkeks = _pkeks(chance, made, MKEK.objects.get(current_marker=True), previous, now)
     _secrets(chance, secrets, pkeks, now)
+    _runs(chance, pkeks, now)
     _containers(chance, made, now)
     _acls(now)
     _orders(chance, orders, made, now)
@@ -87,6 +95,7 @@ def _pkeks(chance, projects, current, previous, now):
     for number, project in enumerate(projects):
         common = {"wrapped_pkek": chance.randbytes(40), "canary_iv": chance.randbytes(12)}
         common["canary_ciphertext"] = chance.randbytes(32)
+        common["due_at"] = now - timedelta(days=2) if number % 9 == 4 else None
         generation = 1
         if number % 8 == 0:
             rows.append(
@@ -157,6 +166,46 @@ def _secrets(chance, count, pkeks, now):
     Secret.objects.bulk_create(rows)
     Payload.objects.bulk_create(payloads)
     _consumers(rows[-1])
+
+
+def _runs(chance, pkeks, now):
+    from keepsite.keyring.models import KEKRun, KEKRunFailure
+
+    states, kinds = KEKRun.State, KEKRun.Kind
+    rows = []
+    for number, (kind, state) in enumerate((kind, state) for state in states for kind in kinds):
+        created_at = now - timedelta(hours=number * 7 + 0.1)
+        ended = state in {states.DONE, states.FAILED, states.CANCELLED}
+        left = {states.DONE: 0, states.FAILED: 2}.get(state, chance.randrange(40, 9_000))
+        rows.append(
+            KEKRun(
+                kind=kind,
+                state=state,
+                scope={"project": pkeks[number % len(pkeks)].project.external_id} if number % 4 == 1 else {},
+                started_by=("alma", "nils", "schedule")[number % 3],
+                reason=("ticket 4711", "yearly rotation, agreed on with the auditors", "due")[number % 3],
+                by_workers=number % 5 != 4,
+                rate=(None, 50.0)[number % 2],
+                rows_done=0 if state == states.QUEUED else chance.randrange(100, 90_000),
+                rows_failed=2 if state == states.FAILED else 0,
+                rows_left=left,
+                busy_s=0 if state == states.QUEUED else chance.uniform(20, 4_000),
+                runner="elsewhere/1/0" if state == states.RUNNING else "",
+                created_at=created_at,
+                started_at=None if state == states.QUEUED else created_at + timedelta(seconds=2),
+                # of the running ones, one gives no sign of life
+                heartbeat_at=now - timedelta(minutes=9) if kind == kinds.REWRAP else now + timedelta(hours=1),
+                ended_at=created_at + timedelta(hours=1) if ended else None,
+                last_error="PoolExhausted" if state == states.QUEUED and kind == kinds.REENCRYPT else "",
+            )
+        )
+    KEKRun.objects.bulk_create(rows)
+    KEKRunFailure.objects.bulk_create(
+        KEKRunFailure(run=row, row_kind="projectkek", row_id=pkek.id, error=error, failed_at=now)
+        for row in rows
+        if row.state == states.FAILED
+        for pkek, error in zip(pkeks[:2], ("IntegrityFailed", "MKEKNotFound"), strict=True)
+    )
 
 
 def _consumers(secret):

@@ -85,6 +85,7 @@ class Camera:
         for name, path in LIST_ACTS.items():
             self.take(name, f"/admin/{path}/")
         self.act_pages()
+        self.rotation_pages()
         self.take("search", "/admin/search/?q=payments")
         self.take("containers-broken", "/admin/secrets_app/container/?state=broken")
         self.page.locator("tbody tr").first.get_by_role("link").first.click()
@@ -110,6 +111,30 @@ class Camera:
             self.take("menu")
         self.page.get_by_role("button", name="Log out").click()
         self.take("logged-out")
+
+    def rotation_pages(self):
+        """Runs in each state, what starts one, and the keys they are about."""
+        for state in ("queued", "running", "stalled", "paused", "done", "failed", "cancelled"):
+            self.page.goto(f"{self.url}/admin/keyring/kekrun/?state={state}")
+            self.page.locator("tbody tr").first.get_by_role("link").first.click()
+            self.take(f"run-{state}")
+        self.page.goto(f"{self.url}/admin/keyring/kekrun/acts/rotate/")
+        self.page.get_by_label("Rows per second at most").fill("2")
+        self.page.get_by_label("Reason").fill("screenshots")
+        self.page.locator(".act-form button").click()
+        self.take("run-rotate-previewed")
+        for name, row, act in (
+            ("mkek-activate", "mkek/?state=pending", "Activate"),
+            ("mkek-rewrap", "mkek/?state=previous", "Rewrap its pKEKs"),
+            ("mkek-retire", "mkek/?state=previous", "Retire"),
+            ("pkek-rotate-now", "projectkek/?state=due", "Rotate now"),
+            ("run-pace", "kekrun/?state=running&kind=pkek_rotate", "Set pace"),
+        ):
+            self.page.goto(f"{self.url}/admin/keyring/{row}")
+            self.page.locator("tbody tr").first.get_by_role("link").first.click()
+            self.take(f"before-{name}")
+            self.page.get_by_role("link", name=act, exact=True).click()
+            self.take(name)
 
     def act_pages(self):
         """The pages that ask before something is done, and the one that shows a key."""

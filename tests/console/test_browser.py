@@ -55,6 +55,7 @@ def stocked(product):
     call(product, "/v1/project-quotas/p1", method="PUT", project_quotas={"secrets": 100})
     product.key = member
     call(product, "/v1/orders", type="key", meta={"name": "k", "algorithm": "aes", "bit_length": 256})
+    product.manage("pkek_rotate", "--project", "p1", "--yes")
     return product
 
 
@@ -342,6 +343,65 @@ class TestAudit:
 
 def rows_of(page):
     return page.locator("tbody tr").count()
+
+
+class TestRotation:
+    def confirm(self, page, button, **fields):
+        for label, value in {**fields, "Reason": "a test"}.items():
+            page.get_by_label(label).fill(value)
+        page.locator("main").get_by_role("button", name=button).click()
+
+    def test_a_run_is_shown_started_watched_paused_and_resumed(self, browser, context, page, stocked):
+        for number in range(8):
+            call(
+                stocked, "/v1/secrets", name=f"moves {number}", payload="x", payload_content_type="text/plain"
+            )
+
+        page.goto("/admin/keyring/projectkek/?state=active&project=p1")
+        page.locator("tbody th a").first.click()
+        page.get_by_role("link", name="Rotate now").click()
+        self.confirm(page, "Rotate now")
+        page.get_by_text("New payloads are sealed under the new").wait_for()
+
+        page.goto("/admin/keyring/kekrun/acts/reencrypt/?project=p1")
+        self.confirm(page, "Show what it touches", **{"Rows per second at most": "2"})
+        page.get_by_text("sealed rows").wait_for()
+        assert violations(page) == []
+        page.locator("main").get_by_role("button", name="Re-encrypt payloads").click()
+        bar = page.locator("progress")
+        wait_until(lambda: bar.evaluate("bar => bar.value") > 0)
+        assert violations(page) == []
+        page.get_by_role("link", name="Pause").click()
+        self.confirm(page, "Pause")
+        page.get_by_text("It is paused").wait_for()
+        self.tells_that_its_server_is_away(browser, context, page.url)
+
+        page.get_by_role("link", name="Set pace").click()
+        self.confirm(page, "Set pace", **{"Rows per second at most": ""})
+        page.get_by_role("link", name="Resume").click()
+        self.confirm(page, "Resume")
+        page.evaluate("window.isTheSamePage = true")
+        page.get_by_text("nothing is sealed under former").wait_for()
+
+        done, total = bar.evaluate("bar => [bar.value, bar.max]")
+        assert done == total >= 8
+        assert page.evaluate("window.isTheSamePage")
+        assert page.get_by_role("link", name="Pause").count() == 0
+        assert violations(page) == []
+
+    def tells_that_its_server_is_away(self, browser, context, url):
+        """In a context of its own, since the browser complains of every request that fails."""
+        lonely = browser.new_context(storage_state=context.storage_state())
+        page = lonely.new_page()
+        page.goto(url)
+        page.get_by_text("Refreshed every").wait_for()
+
+        lonely.set_offline(True)
+        page.get_by_text("these numbers are old").wait_for()
+        lonely.set_offline(False)
+
+        page.get_by_text("Refreshed every").wait_for()
+        lonely.close()
 
 
 class TestTheme:

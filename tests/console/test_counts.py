@@ -25,6 +25,7 @@ LISTS = {
     "DeadLetter": 5,
     "MKEK": 5,
     "ProjectKEK": 6,  # the choices of its MKEK filter
+    "KEKRun": 5,
     "APIKey": 5,
     "User": 6,  # their roles
     "AuditRecord": 6,  # the nodes of its filter
@@ -44,8 +45,9 @@ DETAILS_AT_MOST = {
     "TransportKey": 4,
     "Order": 5,
     "DeadLetter": 4,
-    "MKEK": 4,
-    "ProjectKEK": 4,
+    "MKEK": 6,  # since when it is in service, pKEKs that need it
+    "ProjectKEK": 5,  # the project's generations
+    "KEKRun": 5,  # what failed
     "APIKey": 4,
     "User": 5,
     "AuditRecord": 9,  # segment, chain, whether it is sealed, its project, whether its subject exists

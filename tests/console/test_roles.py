@@ -9,7 +9,7 @@ from keepsite.console.roles import AUDITOR, CRYPTO_OFFICER, OPERATOR, ROLES, VIE
 from keepsite.identity.models import APIKey
 from keepsite.operators.models import Lockout
 from keepsite.readonly import list_url
-from keepsite.trail.models import AuditChain, AuditRecord
+from keepsite.trail.models import AuditRecord
 from orders_app.models import Order
 from secrets_app.models import Container, Secret
 from tests.console.pages import act_url, declared_acts, models, rows
@@ -37,6 +37,23 @@ MAY_ACT = {
     ("ActRequest", "refuse"): {CRYPTO_OFFICER},
     ("Lockout", "release"): {OPERATOR},
     ("User", "remove-second-factor"): set(),  # it takes all rights
+    ("MKEK", "generate"): {CRYPTO_OFFICER},
+    ("MKEK", "activate"): {CRYPTO_OFFICER},
+    ("MKEK", "rewrap"): {CRYPTO_OFFICER},
+    ("MKEK", "retire"): {CRYPTO_OFFICER},
+    ("ProjectKEK", "rotate-now"): {OPERATOR, CRYPTO_OFFICER},
+    ("ProjectKEK", "reencrypt-now"): {OPERATOR, CRYPTO_OFFICER},
+    ("KEKRun", "rotate"): {OPERATOR, CRYPTO_OFFICER},
+    ("KEKRun", "reencrypt"): {OPERATOR, CRYPTO_OFFICER},
+    ("KEKRun", "rewrap"): {CRYPTO_OFFICER},
+    **{
+        ("KEKRun", verb): {OPERATOR, CRYPTO_OFFICER}
+        for verb in ("pause", "resume", "retry", "pace", "cancel")
+    },
+    **{
+        ("KEKRun", f"{verb}-rewrap"): {CRYPTO_OFFICER}
+        for verb in ("pause", "resume", "retry", "pace", "cancel")
+    },
 }
 MAY_EXPORT = {OPERATOR, AUDITOR}
 EXPORTED = (APIKey, Container, Order, Secret)

@@ -45,7 +45,9 @@ CARDS: tuple[tuple[type[Model], str], ...] = (
     (APIKey, "valid"),
 )
 SUMS = frozenset({"deleted"})  # states that others on the card add up to
-NOTABLE = frozenset({"failed", "expiring", "broken", "suspended"})  # states that somebody should look at
+NOTABLE = frozenset(
+    {"failed", "expiring", "broken", "suspended", "due"}
+)  # states that somebody should look at
 FAILURE_HEADINGS = tuple(
     Heading(label=label) for label in ("Order", "Project", "Asks for", "Failed (UTC)", "Why")
 )

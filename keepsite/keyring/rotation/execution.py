@@ -149,6 +149,8 @@ class Execution:
         self.run.rows_left = max(0, self.run.rows_left - outcome.done - outcome.lost)
         if outcome.failures:
             self._note_failures(outcome.failures)
+        elif outcome.done and not self.run.rows_failed:
+            self.run.last_error = ""  # what was away is back
         self._told(self.run)
         return self._beat()
 

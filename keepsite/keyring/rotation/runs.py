@@ -113,7 +113,7 @@ def start(  # noqa: PLR0913  # what an operator decides
     return run
 
 
-def pause(run: KEKRun, *, actor: Actor) -> None:
+def pause(run: KEKRun, *, actor: Actor, reason: str = "") -> None:
     """Let a run rest after its current batch.
 
     Raises:
@@ -122,10 +122,10 @@ def pause(run: KEKRun, *, actor: Actor) -> None:
     """
     audit.require_operator(actor)
     _move(run, (KEKRun.State.QUEUED, KEKRun.State.RUNNING), KEKRun.State.PAUSED)
-    audit.record("kek_run.paused", actor=actor, subject=run)
+    audit.record("kek_run.paused", actor=actor, subject=run, reason=reason)
 
 
-def resume(run: KEKRun, *, actor: Actor, by_workers: bool = True) -> None:
+def resume(run: KEKRun, *, actor: Actor, by_workers: bool = True, reason: str = "") -> None:
     """Queue a paused or failed run again; what failed is tried again.
 
     Raises:
@@ -145,10 +145,10 @@ def resume(run: KEKRun, *, actor: Actor, by_workers: bool = True) -> None:
     )
     failures = KEKRunFailure.objects.filter(run=run)
     writes.commit(failures.delete, committed=lambda: not failures.exists())
-    audit.record("kek_run.resumed", actor=actor, subject=run)
+    audit.record("kek_run.resumed", actor=actor, subject=run, reason=reason)
 
 
-def cancel(run: KEKRun, *, actor: Actor) -> None:
+def cancel(run: KEKRun, *, actor: Actor, reason: str = "") -> None:
     """End a run after its current batch; what it did stays done.
 
     Raises:
@@ -162,10 +162,10 @@ def cancel(run: KEKRun, *, actor: Actor) -> None:
         KEKRun.State.CANCELLED,
         ended_at=timezone.now(),
     )
-    audit.record("kek_run.cancelled", actor=actor, subject=run)
+    audit.record("kek_run.cancelled", actor=actor, subject=run, reason=reason)
 
 
-def set_pace(run: KEKRun, *, rate: float | None, batch_rows: int, actor: Actor) -> None:
+def set_pace(run: KEKRun, *, rate: float | None, batch_rows: int, actor: Actor, reason: str = "") -> None:
     """Give a run another rate and batch, from its next slice or start on.
 
     Raises:
@@ -175,19 +175,25 @@ def set_pace(run: KEKRun, *, rate: float | None, batch_rows: int, actor: Actor) 
     audit.require_operator(actor)
     _check_pace(rate, batch_rows)
     this = KEKRun.objects.filter(id=run.id)
+    before = {"rate": run.rate, "batch_rows": run.batch_rows}
     writes.commit(lambda: this.update(rate=rate, batch_rows=batch_rows), committed=lambda: False)
     run.rate, run.batch_rows = rate, batch_rows
+    after = {"rate": rate, "batch_rows": batch_rows}
+    if after != before:
+        change = audit.Change(before=before, after=after)
+        audit.record("kek_run.pace_set", actor=actor, subject=run, reason=reason, change=change)
 
 
 def progress(run: KEKRun) -> Progress:
     """How far ``run`` is, from its row alone."""
     per_second = run.rows_done / run.busy_s if run.busy_s else 0.0
+    expected = per_second if run.rate is None else min(per_second, run.rate)  # waits are not in busy_s
     return Progress(
         done=run.rows_done,
         left=run.rows_left,
         failed=run.rows_failed,
         per_second=per_second,
-        eta_s=run.rows_left / per_second if per_second and run.state not in ENDED else None,
+        eta_s=run.rows_left / expected if expected and run.state not in ENDED else None,
     )
 
 

@@ -1,0 +1,262 @@
+"""Runs: their history, and one run as it goes."""
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta
+from typing import Any, ClassVar
+
+from django.apps import apps
+from django.contrib import admin
+from django.contrib.admin.utils import unquote
+from django.db.models import Q
+from django.http import Http404, HttpRequest, JsonResponse
+from django.template.loader import render_to_string
+from django.urls import URLPattern, path, reverse
+from django.utils import timezone
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+
+from keepsite.acts import ActingAdmin
+from keepsite.keyring.console.live import REFRESH_S, live_run, run_pill
+from keepsite.keyring.console.starting import START_ACTS
+from keepsite.keyring.console.steering import STEER_ACTS
+from keepsite.keyring.console.words import RUN_KINDS, RUN_STATES, between, lasting, rate_words, scope_words
+from keepsite.keyring.models import KEKRun, KEKRunFailure, ProjectKEK
+from keepsite.keyring.rotation import runs
+from keepsite.readonly import (
+    ChoiceFilter,
+    CreatedFilter,
+    Detail,
+    EmptyState,
+    Fact,
+    Heading,
+    Row,
+    Section,
+    StateFilter,
+    Table,
+    breakable,
+    code,
+    detail_url,
+    missing,
+    moment,
+    relative,
+    text,
+    unbroken,
+)
+
+SHOWN_FAILURES = 100
+FAILURE_HEADINGS = tuple(
+    Heading(label=label) for label in ("Row", "What it is", "Error", "What to do", "Failed (UTC)")
+)
+ROW_KINDS = {
+    "projectkek": "pKEK",
+    "payload": "payload of a secret",
+    "orderpassphrase": "pass phrase of an order",
+}
+ADVICE = {
+    "IntegrityFailed": "The stored bytes are not what was written. Restore the row from a backup.",
+    "MKEKNotFound": "No HSM member has its master key. Clone or import it, then try again.",
+    "KeyNotFound": "No HSM member has its master key. Clone or import it, then try again.",
+    "CallRefused": "The HSM refused. Of every pKEK: the new MKEK is not marked as trusted, see ceremony.md.",
+    "CanaryMismatch": "A member holds another key under this id. Remove it there, then clone.",
+    "UnknownFormat": "A newer release wrote it. Let that release run this.",
+}
+OTHER_ADVICE = "The log names the cause, by the row's id."
+
+
+class KindFilter(ChoiceFilter):
+    """What a run does."""
+
+    title = "kind"
+    parameter_name = "kind"
+    options = tuple(RUN_KINDS.items())
+
+
+@admin.register(KEKRun)
+class KEKRunAdmin(ActingAdmin):
+    """Rotations: started, watched, paused, and what became of them."""
+
+    title = "Rotation run"
+    title_plural = "Rotation runs"
+    lead = (
+        "Keys are replaced while traffic flows. Workers do it, a moment at a time; a run may be paused, and"
+        " killed at any moment, without harm."
+    )
+    empty = EmptyState(
+        sentence="No key was ever replaced here. Start with what a button above offers: it shows what it"
+        " would touch first."
+    )
+    state_words: ClassVar = {
+        "open": "not ended",
+        **{state: word.lower() for state, (word, _) in RUN_STATES.items()},
+        "stalled": "stalled: no sign of life",
+    }
+    list_display = ("created", "kind_shown", "state", "about", "progress", "started_by", "why", "duration")
+    list_filter = (StateFilter, KindFilter, CreatedFilter)
+    search_fields = ("=id", "started_by", "reason")
+    search_help_text = "Who, part of the reason, or a run's id"
+    ordering = ("-created_at",)
+    detail_template = "console/keyring/run.html"
+    acts = (*START_ACTS, *STEER_ACTS)
+
+    def get_urls(self) -> list[URLPattern]:
+        """Also what the page of a run asks for while it is open."""
+        live = path("<str:object_id>/live/", self._guarded(self.live_view), name="keyring_kekrun_live")
+        return [live, *super().get_urls()]
+
+    def states(self, now: datetime) -> Mapping[str, Q]:
+        """By column; a run whose runner gives no sign is told apart."""
+        silent = Q(heartbeat_at=None) | Q(heartbeat_at__lt=now - timedelta(seconds=runs.LOST_AFTER_S))
+        return {
+            "open": ~Q(state__in=runs.ENDED),
+            **{state: Q(state=state) for state in RUN_STATES},
+            "stalled": Q(state=KEKRun.State.RUNNING) & silent,
+        }
+
+    def detail(self, row: KEKRun, *, now: datetime) -> Detail:
+        """What it is about; how far it is stands above."""
+        return Detail(
+            kind=self.title,
+            title=RUN_KINDS[row.kind],
+            state=format_html('<span data-live-part="state">{}</span>', run_pill(row, now=now)),
+            sections=(
+                Section(
+                    title="What it is about",
+                    facts=(
+                        Fact(label="Scope", value=scope_words(row.scope)),
+                        Fact(label="Pace", value=rate_words(row.rate)),
+                        Fact(label="Batch", value=f"{row.batch_rows} rows of one transaction"),
+                        Fact(
+                            label="Done by",
+                            value="workers" if row.by_workers else "the command that started it",
+                        ),
+                    ),
+                ),
+                Section(
+                    title="Who and when",
+                    facts=(
+                        Fact(label="Started by", value=text(row.started_by)),
+                        Fact(label="Why", value=text(row.reason)),
+                        Fact(label="Asked for", value=relative(row.created_at, now=now)),
+                        Fact(label="Taken up", value=relative(row.started_at, now=now, absent="not yet")),
+                        Fact(label="Ended", value=relative(row.ended_at, now=now, absent="not yet")),
+                        Fact(label="At work for", value=lasting(row.busy_s)),
+                        Fact(label="Run id", value=code(row.id)),
+                    ),
+                ),
+            ),
+        )
+
+    def detail_context(
+        self, request: HttpRequest, row: KEKRun, *, now: datetime
+    ) -> dict[str, Any]:  # Any: template values
+        """How far it is, and what failed."""
+        return {
+            **super().detail_context(request, row, now=now),
+            "live": live_run(row, now=now),
+            "failures": _failures(row),
+            "live_url": reverse("admin:keyring_kekrun_live", args=(row.pk,)),
+            "refresh_s": REFRESH_S,
+        }
+
+    def live_view(self, request: HttpRequest, object_id: str) -> JsonResponse:
+        """How far a run is: numbers, and the parts of its page that change with them."""
+        row = self.get_object(request, unquote(object_id))
+        if row is None or not self.has_view_permission(request, row):
+            raise Http404
+        now = timezone.now()
+        context = self.detail_context(request, row, now=now)
+        live, progress = context["live"], runs.progress(row)
+        return JsonResponse(
+            {
+                "state": row.state,
+                "is_stalled": runs.is_lost(row, now=now),
+                "is_over": live.is_over,
+                "done": progress.done,
+                "left": progress.left,
+                "failed": progress.failed,
+                "per_second": round(progress.per_second, 1),
+                "eta_s": None if progress.eta_s is None else round(progress.eta_s),
+                "parts": {
+                    "state": live.state,
+                    "acts": render_to_string("console/parts/_acts.html", context),
+                    "notice": render_to_string("console/parts/_notice.html", {"notice": live.notice}),
+                    "progress": render_to_string("console/keyring/parts/_progress.html", context),
+                    "failures": render_to_string("console/keyring/parts/_failures.html", context),
+                },
+            }
+        )
+
+    @admin.display(description="asked for (UTC)", ordering="created_at")
+    def created(self, run: KEKRun) -> SafeString:
+        """When."""
+        return moment(run.created_at)
+
+    @admin.display(description="kind", ordering="kind")
+    def kind_shown(self, run: KEKRun) -> str:
+        """What it does."""
+        return RUN_KINDS[run.kind]
+
+    @admin.display(description="state", ordering="state")
+    def state(self, run: KEKRun) -> SafeString:
+        """In a word."""
+        return run_pill(run, now=timezone.now())
+
+    @admin.display(description="about")
+    def about(self, run: KEKRun) -> SafeString:
+        """Which keys."""
+        return breakable(scope_words(run.scope))
+
+    @admin.display(description="rows", ordering="rows_done")
+    def progress(self, run: KEKRun) -> SafeString:
+        """Done, failed, left."""
+        words = [f"{text(run.rows_done)} done"]
+        words += [f"{text(run.rows_failed)} failed"] if run.rows_failed else []
+        words += [f"{text(run.rows_left)} left"] if run.rows_left else []
+        return format_html("{}", ", ".join(words))
+
+    @admin.display(description="why", ordering="reason")
+    def why(self, run: KEKRun) -> SafeString:
+        """As whoever started it said."""
+        return breakable(run.reason) if run.reason else text("")  # type: ignore[return-value]  # a missing value is safe
+
+    @admin.display(description="took")
+    def duration(self, run: KEKRun) -> SafeString | str:
+        """From when it was taken up to its end."""
+        if run.started_at is None or run.ended_at is None:
+            return missing("not ended")
+        return unbroken(str(between(run.ended_at - run.started_at)))
+
+
+def _failures(run: KEKRun) -> Table | None:
+    """Rows that it could not do, newest first; None if there are none."""
+    if not run.rows_failed:
+        return None
+    failed = list(run.failures.order_by("-failed_at", "id")[:SHOWN_FAILURES])
+    urls = _urls(failed)
+    return Table(
+        caption="Rows that failed",
+        headings=FAILURE_HEADINGS,
+        rows=tuple(
+            Row.of(
+                FAILURE_HEADINGS,
+                urls.get(one.row_id, ""),
+                code(one.row_id),
+                ROW_KINDS.get(one.row_kind, one.row_kind),
+                code(one.error),
+                ADVICE.get(one.error, OTHER_ADVICE),
+                moment(one.failed_at),
+            )
+            for one in failed
+        ),
+    )
+
+
+def _urls(failed: Sequence[KEKRunFailure]) -> dict[str, str]:
+    """The page of each row, where it has one: a payload's is its secret's."""
+    payloads = [one.row_id for one in failed if one.row_kind == "payload"]
+    secrets = apps.get_model("secrets_app.Payload").objects.filter(id__in=payloads) if payloads else None
+    found = {} if secrets is None else dict(secrets.values_list("id", "secret_id"))
+    model = apps.get_model("secrets_app.Secret")
+    urls = {row_id: detail_url(model, secret_id) for row_id, secret_id in found.items()}
+    pkeks = (one.row_id for one in failed if one.row_kind == "projectkek")
+    return urls | {row_id: detail_url(ProjectKEK, row_id) for row_id in pkeks}

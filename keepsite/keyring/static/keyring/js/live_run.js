@@ -1,0 +1,46 @@
+// <div data-live="URL" data-live-every="SECONDS"> is asked for as JSON so often, and each of its "parts"
+// takes the place of what is inside [data-live-part="NAME"].  It ends when the answer says is_over.
+// [data-live-told] is shown while answers come, [data-live-lost] while they do not.
+
+const root = document.querySelector("[data-live]");
+const told = document.querySelector("[data-live-told]");
+const lost = document.querySelector("[data-live-lost]");
+const shown = new Map();
+
+const show = (parts) => {
+  for (const [name, html] of Object.entries(parts)) {
+    if (shown.get(name) !== html) {  // what stays the same keeps its focus and its selection
+      shown.set(name, html);
+      document.querySelector(`[data-live-part="${name}"]`).innerHTML = html;
+    }
+  }
+};
+
+const ask = async () => {
+  const answer = await fetch(root.dataset.live, { headers: { Accept: "application/json" } });
+  if (!answer.ok || answer.redirected) {  // redirected: to the log-in
+    throw new Error(String(answer.status));
+  }
+  return answer.json();
+};
+
+const refresh = async () => {
+  let isOver = false;
+  if (!document.hidden) {
+    try {
+      const run = await ask();
+      show(run.parts);
+      isOver = run.is_over;
+      lost.hidden = true;
+      told.hidden = isOver;
+    } catch {
+      lost.hidden = false;
+      told.hidden = true;
+    }
+  }
+  if (!isOver) {
+    setTimeout(refresh, 1000 * Number(root.dataset.liveEvery));
+  }
+};
+
+refresh();
