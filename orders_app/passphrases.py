@@ -28,3 +28,9 @@ def open_passphrase(order: Order) -> Plaintext | None:
         return None
     row.order = order
     return keyring.open_sealed(row.sealed, pkek=row.pkek, context=row.seal_context)
+
+
+def forget_passphrase(order: Order) -> None:
+    """Remove it, inside the caller's transaction: nobody needs it once the order has ended, however it did."""
+    if order.type == Order.Type.ASYMMETRIC:
+        OrderPassphrase.objects.filter(order=order).delete()

@@ -19,6 +19,7 @@ from orders_app import dead_letters, services
 from orders_app.consumer import problem_of
 from orders_app.models import DeadLetter
 from orders_app.tasks import FULFIL, RUN_JOB
+from orders_app.services.claims import worker_of
 from tests.support.product import Product, wait_until
 from tests.support.product_rows import ProductRows
 from tests.support.remote import Remote
@@ -125,7 +126,7 @@ class TestSettle:
     @pytest.mark.parametrize("act", [dead_letters.replay, dead_letters.discard])
     def test_once_by_operators_alone(self, act, letter, order):
         with pytest.raises(NotAllowed):
-            act(letter.id, actor=services._worker(order), reason="x")
+            act(letter.id, actor=worker_of(order), reason="x")
         with pytest.raises(NotFound):
             act("unknown", actor=command_principal(), reason="x")
         act(letter.id, actor=command_principal(), reason="x")
