@@ -31,6 +31,6 @@ def open_passphrase(order: Order) -> Plaintext | None:
 
 
 def forget_passphrase(order: Order) -> None:
-    """Remove it, inside the caller's transaction: nobody needs it once the order has ended, however it did."""
+    """Remove it, inside the caller's transaction: once the order has ended nobody needs it."""
     if order.type == Order.Type.ASYMMETRIC:
         OrderPassphrase.objects.filter(order=order).delete()

@@ -49,7 +49,7 @@ class OrderTask(Task):  # type: ignore[type-arg]  # generic for type checkers on
             services.fulfil_together(held)
         except Unavailable as error:
             services.release(held, fault=error.public)
-        except Exception as error:  # which of them it is shows when each is tried
+        except Exception as error:  # noqa: BLE001  # which of them it is shows when each is tried
             if not writes.is_passing(error):
                 log.warning("orders.apart", orders=len(held), error=type(error).__name__)
                 return held

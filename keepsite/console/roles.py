@@ -40,7 +40,11 @@ _OPERATE = frozenset(
     {
         "identity.add_apikey",
         "identity.revoke_apikey",
+        "orders_app.cancel_order",
+        "orders_app.discard_deadletter",
+        "orders_app.replay_deadletter",
         "orders_app.restore_order",
+        "orders_app.retry_order",
         "projects.set_quota_of_project",
         "projects.suspend_project",
         "secrets_app.delete_secret",

@@ -9,7 +9,7 @@ from keepsite.console.roles import AUDITOR, CRYPTO_OFFICER, OPERATOR, ROLES, VIE
 from keepsite.identity.models import APIKey
 from keepsite.projects.models import Project
 from keepsite.readonly import list_url
-from orders_app.models import Order
+from orders_app.models import DeadLetter, Order
 from secrets_app.models import Container, Secret
 from tests.console.pages import act_url, declared_acts, models, rows
 from tests.console.plausible import fill
@@ -28,9 +28,13 @@ MAY_ACT = {
     ("Container", "restore"): {OPERATOR},
     ("Container", "purge"): {CRYPTO_OFFICER},
     ("Container", "purge-overdue"): {CRYPTO_OFFICER},
+    ("Order", "retry"): {OPERATOR},
+    ("Order", "cancel"): {OPERATOR},
     ("Order", "restore"): {OPERATOR},
     ("Order", "purge"): {CRYPTO_OFFICER},
     ("Order", "purge-overdue"): {CRYPTO_OFFICER},
+    ("DeadLetter", "replay"): {OPERATOR},
+    ("DeadLetter", "discard"): {OPERATOR},
 }
 MAY_EXPORT = {OPERATOR, AUDITOR}
 EXPORTED = (APIKey, Container, Order, Secret)
@@ -86,7 +90,7 @@ class TestPages:
     def test_only_what_is_permitted_is_offered(self, store, console_of, role):
         console = console_of(role)
 
-        for model in (APIKey, Project, Secret, Container, Order):
+        for model in (APIKey, Project, Secret, Container, Order, DeadLetter):
             offered = set()
             for url in [list_url(model), *(f"{list_url(model)}{pk}/" for pk in _some(model))]:
                 context = console.get(url).context or {}

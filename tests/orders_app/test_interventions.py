@@ -11,8 +11,8 @@ from keepsite.identity.operators import command_principal, console_principal
 from orders_app import services
 from orders_app.interventions import cancel_order, retry_order
 from orders_app.models import Order, OrderPassphrase
-from orders_app.tasks import fulfil
 from orders_app.services.claims import worker_of
+from orders_app.tasks import fulfil
 from secrets_app.models import Secret
 from tests.support.rows import written_rows
 

@@ -15,11 +15,11 @@ from keepsite.errors import Conflict, NotAllowed, NotFound
 from keepsite.identity.operators import command_principal
 from keepsite.ids import new_id
 from keepsite.keyring.tasks import RUN
-from orders_app import dead_letters, services
+from orders_app import dead_letters
 from orders_app.consumer import problem_of
 from orders_app.models import DeadLetter
-from orders_app.tasks import FULFIL, RUN_JOB
 from orders_app.services.claims import worker_of
+from orders_app.tasks import FULFIL, RUN_JOB
 from tests.support.product import Product, wait_until
 from tests.support.product_rows import ProductRows
 from tests.support.remote import Remote

@@ -14,8 +14,8 @@ from keepsite.projects.models import Project
 from orders_app import retirement, services
 from orders_app.models import Order, OrderPassphrase
 from orders_app.retirement import restore_project, retire_project
-from orders_app.tasks import fulfil
 from orders_app.services.claims import worker_of
+from orders_app.tasks import fulfil
 from secrets_app.models import Container, Secret
 from tests.support.callers import path_of
 from tests.support.rows import written_rows
