@@ -125,7 +125,7 @@ def queue_depths(app: Celery) -> dict[str, int] | None:
 
 
 class RecentDepths:
-    """``queue_depths`` for pages: asked at most every REMEMBERED_S, so that a broker that is away slows few."""
+    """``queue_depths`` for pages: asked at most every 10 s, so that a broker that is away slows few."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -133,7 +133,7 @@ class RecentDepths:
         self._depths: dict[str, int] | None = None
 
     def get(self, app: Celery) -> dict[str, int] | None:
-        """As ``queue_depths``, at most REMEMBERED_S old."""
+        """As ``queue_depths`` said at most 10 s ago."""
         with self._lock:
             if time.monotonic() >= self._asked_at + REMEMBERED_S:
                 self._depths, self._asked_at = queue_depths(app), time.monotonic()

@@ -15,8 +15,12 @@ from keepsite.errors import Conflict, NotAllowed, NotFound
 from keepsite.identity.operators import command_principal
 from keepsite.ids import new_id
 from keepsite.keyring.tasks import RUN
+from keepsite.nodes import state_file
+from keepsite.nodes.in_flight import requests_in_flight
+from keepsite.nodes.states import NodeState
 from orders_app import dead_letters
 from orders_app.consumer import problem_of
+from orders_app.figures import queue_depths
 from orders_app.models import DeadLetter
 from orders_app.services.claims import worker_of
 from orders_app.tasks import FULFIL, RUN_JOB
@@ -196,6 +200,23 @@ class TestWholeProduct:
         path = remote.order_key()
 
         wait_until(lambda: remote.get(path).json()["status"] == "ACTIVE", 60)
+
+    def test_a_worker_of_a_drained_node_takes_nothing_until_it_is_undrained(self, whole):
+        remote = Remote(whole)
+        state, workers = whole.folder / "node-state", whole.folder / "workers"
+        wait_until(lambda: requests_in_flight(workers) == 1)
+        try:
+            state_file.write(state, NodeState.parse("green drain"))
+            wait_until(lambda: requests_in_flight(workers) == 0, 60)
+            path = remote.order_key()
+            wait_until(lambda: queue_depths(whole.app)["keepsite.orders"] > 0, 60)
+            before = remote.get(path).json()["status"]
+            state_file.write(state, NodeState.parse("green up"))
+
+            wait_until(lambda: remote.get(path).json()["status"] == "ACTIVE", 60)
+        finally:
+            state.unlink()
+        assert before == "PENDING"
 
     def test_foreign_messages_are_kept_and_orders_go_on(self, whole):
         remote, rows = Remote(whole), ProductRows(whole)

@@ -133,7 +133,7 @@ class TestTwoWorkers:
 
 class TestOurJobs:
     def test_each_is_registered_and_runs_to_its_end(self, mkek, settings):
-        assert {*schedule.jobs()} == {"purge", "sweep", "expiry-notices"}
+        assert {*schedule.jobs()} == {"purge", "sweep", "expiry-notices", "lost-nodes"}
 
         for name in schedule.jobs():
             make_due(name)
