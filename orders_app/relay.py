@@ -2,7 +2,7 @@
 
 import threading
 import time
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import datetime, timedelta
 from itertools import chain
 
@@ -23,6 +23,7 @@ from keepsite.keyring.rotation.runs import due_for_workers, hand_out
 from keepsite.keyring.tasks import RUN
 from keepsite.schedule.services import due_jobs
 from orders_app import dead_letters
+from orders_app.figures import WaitingFigures, queue_depths, waiting_figures
 from orders_app.limits import MOST_TOGETHER, OrderLimits
 from orders_app.models import Order
 from orders_app.tasks import FULFIL, RUN_JOB
@@ -36,7 +37,8 @@ ON_THEIR_WAY = 400
 FEWEST_ON_THEIR_WAY = 10
 CONFIRM_TIMEOUT_S = 5
 LONGEST_PAUSE_S = 10.0
-TEND_S = 5.0  # scheduled jobs and dead letters are looked for this often
+TEND_S = 5.0  # scheduled jobs and dead letters are looked for, and figures told, this often
+Report = Callable[[WaitingFigures, dict[str, int] | None], None]
 
 
 class Relay:
@@ -47,9 +49,11 @@ class Relay:
     everything it holds.
     """
 
-    def __init__(self, app: Celery, limits: OrderLimits) -> None:
+    def __init__(self, app: Celery, limits: OrderLimits, *, report: Report | None = None) -> None:
         self.app = app
         self.limits = limits
+        self._report_to = report
+        self._reported_at = -TEND_S
         self._window = ON_THEIR_WAY
         self._tended_at = 0.0
 
@@ -62,9 +66,12 @@ class Relay:
         try:
             while not stop.is_set():
                 try:
-                    handed_out = self.hand_out(timezone.now())
-                    self.hand_out_runs(timezone.now())
-                    self._tend()
+                    try:
+                        handed_out = self.hand_out(timezone.now())
+                        self.hand_out_runs(timezone.now())
+                        self._tend()
+                    finally:
+                        self._report()  # while the broker is away too
                     failures = 0
                 except Exception as error:  # the edge: a relay that ends leaves orders waiting
                     failures += 1
@@ -126,6 +133,13 @@ class Relay:
         dead_letters.publish_replays(self.app)
         dead_letters.collect(self.app)
         self._tended_at = time.monotonic()
+
+    def _report(self) -> None:
+        """Now and then: tell whoever wants to know how the orders are doing."""
+        if self._report_to is None or time.monotonic() < self._reported_at + TEND_S:
+            return
+        self._report_to(waiting_figures(), queue_depths(self.app))
+        self._reported_at = time.monotonic()
 
     def _take(self, now: datetime) -> Mapping[str, Sequence[str]]:
         """Ids of due orders that no other relay takes at the same time, by what they are handed out under.

@@ -2,6 +2,7 @@
 
 import json
 import os
+import urllib.request
 
 import pytest
 from celery import Celery
@@ -200,6 +201,15 @@ class TestWholeProduct:
         path = remote.order_key()
 
         wait_until(lambda: remote.get(path).json()["status"] == "ACTIVE", 60)
+
+    def test_the_relays_figures_are_metrics_of_the_node(self, whole):
+        def told():
+            with urllib.request.urlopen(f"{whole.url}/metrics", timeout=10) as answer:
+                return answer.read().decode()
+
+        wait_until(lambda: 'keepsite_queue_messages{queue="keepsite.orders"} ' in told(), 30)
+        for name in ("waiting", "oldest_waiting_seconds", "retried", "dead_letters"):
+            assert f"\nkeepsite_orders_{name} " in told()
 
     def test_a_worker_of_a_drained_node_takes_nothing_until_it_is_undrained(self, whole):
         remote = Remote(whole)
