@@ -214,7 +214,7 @@ class TestWholeProduct:
     def test_a_worker_of_a_drained_node_takes_nothing_until_it_is_undrained(self, whole):
         remote = Remote(whole)
         state, workers = whole.folder / "node-state", whole.folder / "workers"
-        wait_until(lambda: requests_in_flight(workers) == 1)
+        wait_until(lambda: requests_in_flight(workers) == 1, 120)
         try:
             state_file.write(state, NodeState.parse("green drain"))
             wait_until(lambda: requests_in_flight(workers) == 0, 60)
