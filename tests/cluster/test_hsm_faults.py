@@ -201,11 +201,11 @@ class TestTwoAppliances:
         appliances["a"].kill()
         assert payloads() == [b"payload"] * 20
         appliances["a"].start()
-        wait_until(lambda: ups(product, "a") == 2)
+        wait_until(lambda: ups(product, "a") == 2, 90)
         appliances["b"].stop()
         assert payloads() == [b"payload"] * 20
         appliances["b"].go_on()
-        wait_until(lambda: ups(product, "b") == 2)
+        wait_until(lambda: ups(product, "b") == 2, 90)
         for appliance in appliances.values():
             appliance.kill()
 
@@ -217,8 +217,8 @@ class TestTwoAppliances:
 
         for appliance in appliances.values():
             appliance.start()
-        wait_until(lambda: remote.get(f"{path}/payload").status == 200)
-        wait_until(lambda: ups(product, "a") == ups(product, "b") == 2, 60)
+        wait_until(lambda: remote.get(f"{path}/payload").status == 200, 90)
+        wait_until(lambda: ups(product, "a") == ups(product, "b") == 2, 90)
         assert payloads() == [b"payload"] * 20
 
 

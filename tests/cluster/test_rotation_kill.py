@@ -129,9 +129,11 @@ class TestReencrypt:
         assert all_open(stored)
 
     def test_a_worker_that_is_killed_is_followed_by_another(self, product, stored, rows, rotated):
-        product.manage("pkek_reencrypt", "--workers", "--batch", "1", "--rate", "3")
+        product.manage("pkek_reencrypt", "--workers", "--batch", "1", "--rate", "1")
         wait_until(lambda: rows.count(PAYLOADS, OLD) < rotated, 60)
-        product.kill("worker")
+        with product.shim.holding("C_EncryptInit"):
+            wait_until(lambda: product.shim.held >= 1)
+            product.kill("worker")
         assert rows.count(PAYLOADS, OLD) > 0
         product.start("worker")
 

@@ -275,11 +275,11 @@ class TestNewKey:
 
 
 class TestActs:
-    def test_ticked_secrets_are_deleted_and_restored_by_keyboard(self, page, stocked):
-        for name in ("one of two", "two of two"):
+    def test_ticked_secrets_are_deleted_and_restored_by_keyboard(self, page, stocked, scheme):
+        for name in (f"one of {scheme}", f"two of {scheme}"):
             call(stocked, "/v1/secrets", name=name, payload="x", payload_content_type="text/plain")
 
-        page.goto("/admin/secrets_app/secret/?q=of+two&state=live")
+        page.goto(f"/admin/secrets_app/secret/?q=of+{scheme}&state=live")
         page.get_by_label("Tick all of this page").focus()
         page.keyboard.press("Space")
         page.get_by_role("button", name="Delete").press("Enter")
@@ -289,8 +289,8 @@ class TestActs:
         page.keyboard.press("Enter")
         page.get_by_text("2 secrets are deleted").wait_for()
 
-        page.goto("/admin/secrets_app/secret/?q=of+two&state=recoverable")
-        for box in page.get_by_role("checkbox", name="of two").all():
+        page.goto(f"/admin/secrets_app/secret/?q=of+{scheme}&state=recoverable")
+        for box in page.get_by_role("checkbox", name=f"of {scheme}").all():
             box.check()
         page.get_by_role("button", name="Restore").click()
         page.get_by_label("Reason").fill("a test")

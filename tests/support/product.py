@@ -66,10 +66,7 @@ class Product:
 
     def setup(self):
         """Database, master key, an API key of project p1."""
-        self.manage("migrate", "--verbosity", "0")
-        self.manage("collectstatic", "--noinput", "--verbosity", "0")
-        self.manage("mkek_generate", "--label", "product-mkek-1", "--activate")
-        self.key = self.make_key(project="p1", user="u1", roles=["member"])
+        self.key = self._python("-m", "tests.support.first_setup").split()[-1]
         return self
 
     def make_key(self, *, project, user, roles):
@@ -81,8 +78,11 @@ class Product:
 
     def manage(self, *arguments, check=True):
         """What a management command printed."""
+        return self._python("manage.py", *arguments, check=check)
+
+    def _python(self, *arguments, check=True):
         done = subprocess.run(
-            [sys.executable, "manage.py", *arguments],
+            [sys.executable, *arguments],
             cwd=CHECKOUT, env=self.environment, capture_output=True, text=True, check=False,
         )  # fmt: skip
         if check:
