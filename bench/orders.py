@@ -25,7 +25,7 @@ from tests.support.servers.rabbitmq import RabbitMQ
 CALLS = 100
 RATE_ORDERS = 400
 GOAL_S = 0.5
-ORDERS = "orders_app_order"
+ORDERS, WAITING = "orders_app_order", "status = 'PENDING'"
 PLACE = """
 from keepsite.projects.services import ensure_project
 from orders_app.models import Order
@@ -131,13 +131,12 @@ def drain(product, rows, count, workers):
     product.manage("shell", "--no-imports", "-c", PLACE.format(count=count))
     inserted = time.perf_counter() - began
     began, peak = time.perf_counter(), 0
-    waiting = f"{ORDERS} WHERE status = 'PENDING'"
-    left = rows.count(waiting)
+    left = rows.count(ORDERS, WAITING)
     start = left
     while left:
         time.sleep(0.1)
         peak = max([peak, *(memory_mib(product.processes[name].pid) for name in workers)])
-        left = rows.count(waiting)
+        left = rows.count(ORDERS, WAITING)
     seconds = time.perf_counter() - began
     print(
         f"  {count} orders that wait, {len(workers)} worker(s): {start / seconds:.0f} a second "

@@ -4,10 +4,109 @@ from collections.abc import Collection
 from datetime import datetime
 from typing import Any
 
-from keepsite.acts import Act
+from django import forms
+
+from keepsite import audit
+from keepsite.acts import Act, Outcome, ReasonForm, one_by_one
 from keepsite.acts.recovery import PurgeOverdue, PurgeRows, RestoreRows
-from orders_app import recovery
+from keepsite.readonly import Heading, Row, Table, Tone, breakable, detail_url, moment, short_id, text
+from orders_app import dead_letters, recovery
+from orders_app.interventions import LONGEST_REASON_CHARS, cancel_order, retry_order
+from orders_app.models import DeadLetter, Order
 from secrets_app.services import Purging, purge
+
+ORDER_HEADINGS = tuple(Heading(label=label) for label in ("Order", "Project", "State", "Why", "Placed (UTC)"))
+LETTER_HEADINGS = tuple(Heading(label=label) for label in ("Dead letter", "Task", "Reason", "Arrived (UTC)"))
+
+
+class ShortReasonForm(ReasonForm):
+    """A reason that also fits into the order, where its client reads it."""
+
+    reason = forms.CharField(
+        max_length=LONGEST_REASON_CHARS,
+        help_text="Its client reads it in the order's error; it is kept in the audit trail too.",
+        widget=forms.TextInput(attrs={"autocomplete": "off"}),
+    )
+
+
+class RetryOrders(Act):
+    """Have failed orders made after all, and waiting ones tried at once."""
+
+    name = "retry"
+    label = "Retry"
+    permission = "orders_app.retry_order"
+    scope = "many"
+
+    def applies_to(self, row: Order, *, now: datetime) -> bool:
+        """It failed, or waits and no worker is at it."""
+        is_free = row.lease_until is None or row.lease_until < now
+        return row.deleted_at is None and (
+            row.status == Order.Status.ERROR or (row.status == Order.Status.PENDING and is_free)
+        )
+
+    def title(self, rows: Any) -> str:  # Any: orders
+        """What the page asks."""
+        return f"Retry the {rows[0]}" if len(rows) == 1 else f"Retry {len(rows)} orders"
+
+    def lead(self, rows: Any) -> str:  # noqa: ARG002  # Any: orders
+        """What that means."""
+        return (
+            "A failed order waits again, with all its attempts before it; one that waits out a pause is tried"
+            " at once. A pair whose pass phrase went when it failed stays failed: its client places it anew."
+        )
+
+    def table(self, rows: Any) -> Table:  # Any: orders
+        """Which."""
+        return _orders(rows)
+
+    def perform(
+        self, rows: Any, *, actor: audit.Actor, wanted: dict[str, Any]
+    ) -> Outcome:  # Any: form values
+        """Each by itself."""
+        done, refused = one_by_one(
+            rows, lambda row: retry_order(row.pk, actor=actor, reason=wanted["reason"][:LONGEST_REASON_CHARS])
+        )
+        return Outcome(done=_told(rows, done, "order", "handed out again"), refused=refused)
+
+
+class CancelOrders(Act):
+    """End waiting orders with an error that their clients read."""
+
+    name = "cancel"
+    label = "Cancel"
+    permission = "orders_app.cancel_order"
+    scope = "many"
+    tone = Tone.BAD
+    is_destructive = True
+    form_class = ShortReasonForm
+
+    def applies_to(self, row: Order, *, now: datetime) -> bool:  # noqa: ARG002  # whenever
+        """It waits, in a worker's hands or not."""
+        return row.deleted_at is None and row.status == Order.Status.PENDING
+
+    def title(self, rows: Any) -> str:  # Any: orders
+        """What the page asks."""
+        return f"Cancel the {rows[0]}" if len(rows) == 1 else f"Cancel {len(rows)} orders"
+
+    def lead(self, rows: Any) -> str:  # noqa: ARG002  # Any: orders
+        """What that means."""
+        return (
+            "It ends with an error that says who ended it and why; a worker that is at it keeps nothing."
+            " A pass phrase that came with it is forgotten."
+        )
+
+    def table(self, rows: Any) -> Table:  # Any: orders
+        """Which."""
+        return _orders(rows)
+
+    def perform(
+        self, rows: Any, *, actor: audit.Actor, wanted: dict[str, Any]
+    ) -> Outcome:  # Any: form values
+        """Each by itself."""
+        done, refused = one_by_one(
+            rows, lambda row: cancel_order(row.pk, actor=actor, reason=wanted["reason"])
+        )
+        return Outcome(done=_told(rows, done, "order", "cancelled"), refused=refused)
 
 
 class RestoreOrders(RestoreRows):
@@ -18,6 +117,93 @@ class RestoreOrders(RestoreRows):
         return super().applies_to(row, now=now) and row.status in recovery.FINISHED
 
 
+class _Settle(Act):
+    """What both ways to settle a dead letter have in common."""
+
+    scope = "many"
+
+    def applies_to(self, row: DeadLetter, *, now: datetime) -> bool:  # noqa: ARG002  # whenever
+        """Nobody has settled it."""
+        return row.state == DeadLetter.State.KEPT
+
+    def title(self, rows: Any) -> str:  # Any: dead letters
+        """What the page asks."""
+        what = f"the {rows[0]}" if len(rows) == 1 else f"{len(rows)} dead letters"
+        return f"{self.label} {what}"
+
+    def table(self, rows: Any) -> Table:  # Any: dead letters
+        """Which."""
+        return Table(
+            caption="What it is about",
+            headings=LETTER_HEADINGS,
+            rows=tuple(
+                Row.of(
+                    LETTER_HEADINGS,
+                    detail_url(DeadLetter, row.pk),
+                    short_id(row.pk),
+                    breakable(row.task or "none named"),
+                    text(row.reason),
+                    moment(row.arrived_at),
+                )
+                for row in rows
+            ),
+        )
+
+
+class ReplayLetters(_Settle):
+    """Put messages back into the queue they came from."""
+
+    name = "replay"
+    label = "Replay"
+    permission = "orders_app.replay_deadletter"
+
+    def applies_to(self, row: DeadLetter, *, now: datetime) -> bool:
+        """It was kept whole, and was to a worker."""
+        return super().applies_to(row, now=now) and dead_letters.is_replayable(row)
+
+    def lead(self, rows: Any) -> str:  # noqa: ARG002  # Any: dead letters
+        """What that means."""
+        return (
+            "A relay puts it back within seconds. A release that still cannot take it puts it aside again;"
+            " an order that is done is not done twice."
+        )
+
+    def perform(
+        self, rows: Any, *, actor: audit.Actor, wanted: dict[str, Any]
+    ) -> Outcome:  # Any: form values
+        """Each by itself."""
+        done, refused = one_by_one(
+            rows, lambda row: dead_letters.replay(row.pk, actor=actor, reason=wanted["reason"])
+        )
+        return Outcome(done=_told(rows, done, "dead letter", "on the way back"), refused=refused)
+
+
+class DiscardLetters(_Settle):
+    """Note that nothing is to be done about messages."""
+
+    name = "discard"
+    label = "Discard"
+    permission = "orders_app.discard_deadletter"
+    tone = Tone.BAD
+    is_destructive = True
+
+    def lead(self, rows: Any) -> str:  # noqa: ARG002  # Any: dead letters
+        """What that means."""
+        return (
+            "It cannot be replayed any more; its row is kept for the recovery window. No order depends on it:"
+            " those that wait are handed out again."
+        )
+
+    def perform(
+        self, rows: Any, *, actor: audit.Actor, wanted: dict[str, Any]
+    ) -> Outcome:  # Any: form values
+        """Each by itself."""
+        done, refused = one_by_one(
+            rows, lambda row: dead_letters.discard(row.pk, actor=actor, reason=wanted["reason"])
+        )
+        return Outcome(done=_told(rows, done, "dead letter", "discarded"), refused=refused)
+
+
 def _chosen(ids: Collection[str], reason: str) -> Purging:
     return Purging(kinds=(recovery.chosen_orders(ids),), reason=reason)
 
@@ -26,8 +212,39 @@ def _due(moment: datetime, reason: str) -> Purging:
     return Purging(kinds=(recovery.deleted_orders(moment),), reason=reason)
 
 
+def _orders(rows: Any) -> Table:  # Any: orders
+    return Table(
+        caption="What it is about",
+        headings=ORDER_HEADINGS,
+        rows=tuple(
+            Row.of(
+                ORDER_HEADINGS,
+                detail_url(Order, row.pk),
+                short_id(row.pk),
+                breakable(str(row.project)),
+                text(row.get_status_display()),
+                text(row.error_reason or row.last_fault),
+                moment(row.created_at),
+            )
+            for row in rows
+        ),
+    )
+
+
+def _told(rows: Any, done: int, noun: str, outcome: str) -> str:  # Any: rows of the noun
+    if not done:
+        return ""
+    return f"The {rows[0]} is {outcome}." if len(rows) == 1 else f"{done} {noun}s are {outcome}."
+
+
+ORDER_RESTORE = RestoreOrders(
+    noun="order", permission="orders_app.restore_order", restore=recovery.restore_order
+)
 ORDER_ACTS: tuple[Act, ...] = (
-    RestoreOrders(noun="order", permission="orders_app.restore_order", restore=recovery.restore_order),
+    RetryOrders(),
+    CancelOrders(),
+    ORDER_RESTORE,
     PurgeRows(noun="order", permission="orders_app.purge_order", purge=purge, chosen=_chosen),
     PurgeOverdue(noun="order", permission="orders_app.purge_order", purge=purge, due=_due),
 )
+LETTER_ACTS: tuple[Act, ...] = (ReplayLetters(), DiscardLetters())

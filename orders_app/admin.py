@@ -2,22 +2,25 @@ from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Any, ClassVar
 
+from django.conf import settings
 from django.contrib import admin
 from django.db.models import Q
+from django.http import HttpRequest, HttpResponse
 from django.utils import timezone
 from django.utils.safestring import SafeString
 
 from keepsite.acts import ActingAdmin
 from keepsite.acts.recovery import DELETED_WORDS, deleted_notice, deleted_pill, deleted_states
+from keepsite.celery import app
 from keepsite.projects.models import Project
 from keepsite.readonly import (
+    ChoiceFilter,
     CreatedFilter,
     Detail,
     EmptyState,
     Fact,
     Notice,
     ProjectFilter,
-    ReadOnlyAdmin,
     Section,
     StateFilter,
     Tone,
@@ -26,6 +29,8 @@ from keepsite.readonly import (
     code,
     detail_url,
     link,
+    list_url,
+    missing,
     moment,
     pill,
     relative,
@@ -33,18 +38,40 @@ from keepsite.readonly import (
     text,
     unbroken,
 )
-from orders_app.acts import ORDER_ACTS
+from orders_app.acts import LETTER_ACTS, ORDER_ACTS, ORDER_RESTORE
+from orders_app.figures import RecentDepths, waiting_figures
 from orders_app.models import DeadLetter, Order
 from orders_app.recovery import FINISHED
 from secrets_app.models import Secret
 
 OLD = timedelta(minutes=10)
-ORDER_RESTORE = ORDER_ACTS[0]
+QUEUE = settings.CELERY_TASK_DEFAULT_QUEUE
+DEPTHS = RecentDepths()
 STATUSES: dict[str, tuple[str, Tone]] = {
     Order.Status.PENDING: ("Waiting", Tone.WAITING),
     Order.Status.ACTIVE: ("Fulfilled", Tone.GOOD),
     Order.Status.ERROR: ("Failed", Tone.BAD),
 }
+
+
+class OrderTypeFilter(ChoiceFilter):
+    """A key, or a pair."""
+
+    title = "type"
+    parameter_name = "type"
+    options = ((Order.Type.KEY, "key"), (Order.Type.ASYMMETRIC, "key pair"))
+
+
+class OrderAgeFilter(CreatedFilter):
+    """How long ago it was placed; of orders the minutes matter too."""
+
+    title = "placed"
+    options = (
+        ("minutes", "in the past 10 minutes"),
+        ("hour", "in the past hour"),
+        *CreatedFilter.options,
+    )
+    younger: ClassVar = {"minutes": OLD, "hour": timedelta(hours=1), **CreatedFilter.younger}
 
 
 @admin.register(Order)
@@ -67,9 +94,9 @@ class OrderAdmin(ActingAdmin):
         "kept": "not deleted",
         **DELETED_WORDS,
     }
-    list_display = ("label", "state", "shown_project", "wish", "attempts", "created", "reason")
-    number_columns = frozenset({"attempts"})
-    list_filter = (StateFilter, CreatedFilter, ProjectFilter)
+    list_display = ("label", "state", "shown_project", "wish", "tries", "next_try", "created", "reason")
+    number_columns = frozenset({"tries"})
+    list_filter = (StateFilter, OrderTypeFilter, OrderAgeFilter, ProjectFilter)
     search_fields = ("=id", "=secret_id", "=project__external_id")
     search_help_text = "Id, ref, secret id or project id"
     list_select_related = ("project",)
@@ -109,6 +136,15 @@ class OrderAdmin(ActingAdmin):
             **deleted,
             "recoverable": deleted["recoverable"] & Q(status__in=FINISHED),
         }
+
+    def changelist_view(
+        self,
+        request: HttpRequest,
+        extra_context: dict[str, Any] | None = None,  # Any: template values
+    ) -> HttpResponse:
+        """The list, under a line that says how the orders are doing."""
+        figures = _figures(timezone.now()) if request.method == "GET" else ()
+        return super().changelist_view(request, {**(extra_context or {}), "figures": figures})
 
     def detail(self, row: Order, *, now: datetime) -> Detail:
         """What was asked for, what came of it, where it is."""
@@ -177,6 +213,22 @@ class OrderAdmin(ActingAdmin):
             parts.append(str(bits(meta["bit_length"])))
         return unbroken(" ".join(parts))
 
+    @admin.display(description="tries", ordering="attempts")
+    def tries(self, order: Order) -> int:
+        """Claims that ended without a word, and those given back."""
+        count: int = order.attempts + order.retries
+        return count
+
+    @admin.display(description="next try", ordering="not_before")
+    def next_try(self, order: Order) -> SafeString | str:
+        """Of an order that waits: when a worker may take it."""
+        if order.deleted_at is not None or order.status != Order.Status.PENDING:
+            return "\N{EN DASH}"
+        now = timezone.now()
+        if order.lease_until is not None and order.lease_until >= now:
+            return text("at work")
+        return relative(order.not_before, now=now) if order.not_before > now else text("now")
+
     @admin.display(description="placed (UTC)", ordering="created_at")
     def created(self, order: Order) -> SafeString:
         """Since when."""
@@ -190,7 +242,7 @@ class OrderAdmin(ActingAdmin):
 
 
 @admin.register(DeadLetter)
-class DeadLetterAdmin(ReadOnlyAdmin):
+class DeadLetterAdmin(ActingAdmin):
     """Messages that no worker could take: why, and what became of them."""
 
     title = "Dead letter"
@@ -207,12 +259,13 @@ class DeadLetterAdmin(ReadOnlyAdmin):
         "replayed": "replayed",
         "discarded": "discarded",
     }
-    list_display = ("label", "state_pill", "queue", "task", "reason", "arrived")
+    list_display = ("label", "state_pill", "task", "order", "reason", "arrived")
     list_filter = (StateFilter,)
     search_fields = ("=id", "=order_id", "task")
     search_help_text = "Id, order id or task"
     ordering = ("-arrived_at",)
     unseen = ("body", "headers")
+    acts = LETTER_ACTS
 
     def states(self, now: datetime) -> Mapping[str, Q]:  # noqa: ARG002  # they do not change with time
         """What became of it."""
@@ -234,7 +287,7 @@ class DeadLetterAdmin(ReadOnlyAdmin):
                         Fact(label="Reason", value=text(row.reason)),
                         Fact(label="Queue", value=text(row.queue)),
                         Fact(label="Task", value=text(row.task)),
-                        Fact(label="Order", value=code(row.order_id)),
+                        Fact(label="Order", value=_order_link(row.order_id)),
                         Fact(label="Size", value=text(f"{row.size_bytes} bytes"), note="Not shown."),
                     ),
                 ),
@@ -258,16 +311,41 @@ class DeadLetterAdmin(ReadOnlyAdmin):
         """What became of it."""
         return _letter_pill(letter)
 
+    @admin.display(description="order", ordering="order_id")
+    def order(self, letter: DeadLetter) -> SafeString:
+        """The order that its message names."""
+        return short_id(letter.order_id) if letter.order_id else missing("none")
+
     @admin.display(description="arrived (UTC)", ordering="arrived_at")
     def arrived(self, letter: DeadLetter) -> SafeString:
         """When it came."""
         return moment(letter.arrived_at)
 
 
+def _order_link(order_id: str) -> SafeString | str:
+    return link(detail_url(Order, order_id), order_id) if order_id else missing("names none")
+
+
 def _letter_pill(letter: DeadLetter) -> SafeString:
     tones = {DeadLetter.State.KEPT: Tone.BAD, DeadLetter.State.REPLAY: Tone.WAITING}
     return pill(
         letter.get_state_display().capitalize(), tones.get(DeadLetter.State(letter.state), Tone.QUIET)
+    )
+
+
+def _figures(now: datetime) -> tuple[Fact, ...]:
+    waiting = waiting_figures(now)
+    depths = DEPTHS.get(app)
+    ready = missing("the broker does not answer") if depths is None else text(depths[QUEUE])
+    letters = link(list_url(DeadLetter, state=DeadLetter.State.KEPT), text(waiting.dead_letters))
+    oldest = now - timedelta(seconds=waiting.oldest_s) if waiting.waiting else None
+    return (
+        Fact(label="Waiting", value=text(waiting.waiting)),
+        Fact(label="Oldest", value=relative(oldest, now=now, absent="none")),
+        Fact(label="At work", value=text(waiting.at_work)),
+        Fact(label="Retried", value=text(waiting.retried)),
+        Fact(label="Messages in the queue", value=ready),
+        Fact(label="Dead letters", value=letters),
     )
 
 

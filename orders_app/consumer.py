@@ -29,11 +29,15 @@ class MessageGate(Consumer):
     connection_errors: tuple[type[Exception], ...]
 
     class Blueprint(bootsteps.Blueprint):
-        """Celery's steps without the one that makes 28 queues for delays: ours wait in the database."""
+        """Celery's steps and one that follows the node's colour.
+
+        The one that makes 28 queues for delays is left out: what of ours is delayed waits in the database.
+        """
 
         name = "Consumer"
         default_steps: ClassVar = [  # type: ignore[misc, assignment]  # the stubs say it is a set of the instance
-            step for step in Consumer.Blueprint.default_steps if not step.endswith(":DelayedDelivery")
+            *(step for step in Consumer.Blueprint.default_steps if not step.endswith(":DelayedDelivery")),
+            "orders_app.colour:FollowColour",
         ]
 
         def shutdown(self, parent: Any) -> None:  # Any: Celery's consumer

@@ -136,6 +136,11 @@ def discard(letter_id: str, *, actor: audit.Actor, reason: str) -> DeadLetter:
     return letter
 
 
+def is_replayable(letter: DeadLetter) -> bool:
+    """Whether it was a message to a worker and was kept whole."""
+    return letter.queue == settings.CELERY_TASK_DEFAULT_QUEUE and letter.size_bytes <= MAX_BODY_BYTES
+
+
 def publish_replays(app: Celery) -> int:
     """Put back into the queue what operators want replayed; how many.
 

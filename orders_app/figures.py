@@ -1,5 +1,7 @@
 """How the orders are doing, in numbers: for the command, the console and metrics."""
 
+import threading
+import time
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -17,6 +19,7 @@ from orders_app.querysets import OrderQuerySet
 CONNECT_TIMEOUT_S = 2
 MOST_PROJECTS = 10
 MOST_FAULTS = 10
+REMEMBERED_S = 10.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -119,6 +122,22 @@ def queue_depths(app: Celery) -> dict[str, int] | None:
             return {queue.name: _depth(queue(connection.default_channel)) for queue in queues}
     except (BrokerError, OSError):
         return None
+
+
+class RecentDepths:
+    """``queue_depths`` for pages: asked at most every 10 s, so that a broker that is away slows few."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._asked_at = -REMEMBERED_S
+        self._depths: dict[str, int] | None = None
+
+    def get(self, app: Celery) -> dict[str, int] | None:
+        """As ``queue_depths`` said at most 10 s ago."""
+        with self._lock:
+            if time.monotonic() >= self._asked_at + REMEMBERED_S:
+                self._depths, self._asked_at = queue_depths(app), time.monotonic()
+            return self._depths
 
 
 def _depth(queue: Queue) -> int:

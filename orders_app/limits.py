@@ -2,6 +2,8 @@ from dataclasses import dataclass
 
 from django.conf import settings
 
+MOST_TOGETHER = 20  # keys that one message stands for: they are made and committed together
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OrderLimits:

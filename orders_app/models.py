@@ -60,6 +60,8 @@ class Order(models.Model):
             models.Index(fields=["status", "not_before"], name="order_outbox"),
         )
         permissions = (
+            ("retry_order", "Can have orders tried again"),
+            ("cancel_order", "Can end waiting orders"),
             ("restore_order", "Can restore deleted orders"),
             ("purge_order", "Can purge deleted orders"),
             ("export_order", "Can export what is known about orders"),
@@ -115,6 +117,10 @@ class DeadLetter(models.Model):
 
     class Meta:
         indexes = (models.Index(fields=["state", "arrived_at"], name="dead_letter_state"),)
+        permissions = (
+            ("replay_deadletter", "Can put dead letters back into their queue"),
+            ("discard_deadletter", "Can note that nothing is to be done about dead letters"),
+        )
 
     def __str__(self) -> str:
         return f"dead letter {self.id}"

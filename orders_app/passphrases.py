@@ -28,3 +28,9 @@ def open_passphrase(order: Order) -> Plaintext | None:
         return None
     row.order = order
     return keyring.open_sealed(row.sealed, pkek=row.pkek, context=row.seal_context)
+
+
+def forget_passphrase(order: Order) -> None:
+    """Remove it, inside the caller's transaction: once the order has ended nobody needs it."""
+    if order.type == Order.Type.ASYMMETRIC:
+        OrderPassphrase.objects.filter(order=order).delete()

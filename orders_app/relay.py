@@ -2,14 +2,16 @@
 
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import datetime, timedelta
+from itertools import chain
 
 import structlog
 from celery import Celery
 from django.conf import settings
 from django.db import Error as DatabaseError
 from django.db import close_old_connections, connection
+from django.db.models import Case, CharField, Value, When
 from django.utils import timezone
 from kombu.exceptions import OperationalError as BrokerError
 
@@ -21,7 +23,8 @@ from keepsite.keyring.rotation.runs import due_for_workers, hand_out
 from keepsite.keyring.tasks import RUN
 from keepsite.schedule.services import due_jobs
 from orders_app import dead_letters
-from orders_app.limits import OrderLimits
+from orders_app.figures import WaitingFigures, queue_depths, waiting_figures
+from orders_app.limits import MOST_TOGETHER, OrderLimits
 from orders_app.models import Order
 from orders_app.tasks import FULFIL, RUN_JOB
 from orders_app.wakeup import Nudges
@@ -29,12 +32,13 @@ from orders_app.wakeup import Nudges
 log = structlog.get_logger(__name__)
 
 BATCH = 100
-ON_THEIR_WAY = (
-    200  # orders at most that no worker has taken yet: of a longer queue, copies would be handed out
-)
+# Orders that no worker has taken yet: of a longer queue, copies would be handed out.
+ON_THEIR_WAY = 400
+FEWEST_ON_THEIR_WAY = 10
 CONFIRM_TIMEOUT_S = 5
 LONGEST_PAUSE_S = 10.0
-TEND_S = 5.0  # scheduled jobs and dead letters are looked for this often
+TEND_S = 5.0  # scheduled jobs and dead letters are looked for, and figures told, this often
+Report = Callable[[WaitingFigures, dict[str, int] | None], None]
 
 
 class Relay:
@@ -45,10 +49,12 @@ class Relay:
     everything it holds.
     """
 
-    def __init__(self, app: Celery, limits: OrderLimits) -> None:
+    def __init__(self, app: Celery, limits: OrderLimits, *, report: Report | None = None) -> None:
         self.app = app
         self.limits = limits
-        self.name = new_id()
+        self._report_to = report
+        self._reported_at = -TEND_S
+        self._window = ON_THEIR_WAY
         self._tended_at = 0.0
 
     def run(self, stop: threading.Event) -> None:
@@ -60,9 +66,12 @@ class Relay:
         try:
             while not stop.is_set():
                 try:
-                    handed_out = self.hand_out(timezone.now())
-                    self.hand_out_runs(timezone.now())
-                    self._tend()
+                    try:
+                        handed_out = self.hand_out(timezone.now())
+                        self.hand_out_runs(timezone.now())
+                        self._tend()
+                    finally:
+                        self._report()  # while the broker is away too
                     failures = 0
                 except Exception as error:  # the edge: a relay that ends leaves orders waiting
                     failures += 1
@@ -79,29 +88,29 @@ class Relay:
             nudges.close()
 
     def hand_out(self, now: datetime) -> int:
-        """Hand out one batch; return how many the broker took.
+        """Hand out one batch; return how many orders the broker took word of.
 
         Raises:
             BrokerError, OSError: the broker did not take them all; the rest is due again at once.
             DatabaseError, Unavailable: the database is away.
         """
         mine = self._take(now)
-        sent: list[str] = []
+        left = list(mine)
         try:
             with self.app.producer_or_acquire() as producer:
-                for order_id in mine:
+                while left:
                     self.app.send_task(
                         FULFIL,
-                        args=(order_id,),
+                        args=(mine[left[0]][0],),
                         producer=producer,
                         retry=False,
                         confirm_timeout=CONFIRM_TIMEOUT_S,
                     )
-                    sent.append(order_id)
+                    left.pop(0)
         finally:
-            if len(sent) < len(mine):
-                self._give_back([order_id for order_id in mine if order_id not in sent])
-        return len(sent)
+            if left:
+                self._give_back(left)
+        return sum(map(len, mine.values()))
 
     def hand_out_runs(self, now: datetime) -> int:
         """Hand out rotations that wait for a worker, or whose worker died; return how many.
@@ -125,26 +134,60 @@ class Relay:
         dead_letters.collect(self.app)
         self._tended_at = time.monotonic()
 
-    def _take(self, now: datetime) -> Sequence[str]:
-        """Ids of due orders that no other relay takes at the same time."""
+    def _report(self) -> None:
+        """Now and then: tell whoever wants to know how the orders are doing."""
+        if self._report_to is None or time.monotonic() < self._reported_at + TEND_S:
+            return
+        self._report_to(waiting_figures(), queue_depths(self.app))
+        self._reported_at = time.monotonic()
+
+    def _take(self, now: datetime) -> Mapping[str, Sequence[str]]:
+        """Ids of due orders that no other relay takes at the same time, by what they are handed out under.
+
+        One message stands for each group: it names the first.
+        """
         since = now - timedelta(seconds=self.limits.handout_s)
         due = Order.objects.due(now, handed_out_before=since)
-        wanted = list(due.order_by("not_before", "id").values_list("id", flat=True)[:BATCH])
-        if wanted:
-            on_their_way = Order.objects.unclaimed(now).filter(handed_out_at__gte=since).count()
-            wanted = wanted[: max(0, ON_THEIR_WAY - on_their_way)]
-        if not wanted:
-            return []
-        taken = Order.objects.filter(id__in=wanted, handed_out_by=self.name, handed_out_at=now)
+        wanted = due.order_by("not_before", "id").only("id", "type", "attempts", "handed_out_at")[:BATCH]
+        groups = _grouped(self._room_for(list(wanted), since, now))
+        if not groups:
+            return {}
+        group_of = Case(
+            *(When(id__in=ids, then=Value(name)) for name, ids in groups.items()), output_field=CharField()
+        )
+        wanted_ids = list(chain.from_iterable(groups.values()))
+        taken = Order.objects.filter(id__in=wanted_ids, handed_out_by__in=groups)
         writes.commit(
-            lambda: due.filter(id__in=wanted).update(handed_out_by=self.name, handed_out_at=now),
+            lambda: due.filter(id__in=wanted_ids).update(handed_out_by=group_of, handed_out_at=now),
             committed=taken.exists,
         )
-        return list(taken.order_by("not_before", "id").values_list("id", flat=True))
+        mine: dict[str, list[str]] = {}
+        for name, order_id in taken.order_by("not_before", "id").values_list("handed_out_by", "id"):
+            mine.setdefault(name, []).append(order_id)
+        return mine
 
-    def _give_back(self, order_ids: Sequence[str]) -> None:
-        given_back = Order.objects.filter(id__in=order_ids, handed_out_by=self.name)
+    def _room_for(self, wanted: Sequence[Order], since: datetime, now: datetime) -> Sequence[Order]:
+        """As many of ``wanted`` as workers are likely to take before they would be handed out again."""
+        if not wanted:
+            return []
+        if any(order.handed_out_at is not None for order in wanted):  # nobody took them: too much for now
+            self._window = max(FEWEST_ON_THEIR_WAY, self._window // 2)
+        else:
+            self._window = min(ON_THEIR_WAY, self._window + MOST_TOGETHER)
+        on_their_way = Order.objects.unclaimed(now).filter(handed_out_at__gte=since).count()
+        return wanted[: max(0, self._window - on_their_way)]
+
+    def _give_back(self, groups: Collection[str]) -> None:
+        given_back = Order.objects.filter(handed_out_by__in=groups, status=Order.Status.PENDING)
         writes.commit(
             lambda: given_back.update(handed_out_at=None),
             committed=lambda: not given_back.exclude(handed_out_at=None).exists(),
         )
+
+
+def _grouped(orders: Sequence[Order]) -> Mapping[str, Sequence[str]]:
+    """Fresh keys together, all others alone, each group under a name of its own."""
+    fresh = [order.id for order in orders if order.type == Order.Type.KEY and not order.attempts]
+    alone = [order.id for order in orders if order.type != Order.Type.KEY or order.attempts]
+    together = [fresh[at : at + MOST_TOGETHER] for at in range(0, len(fresh), MOST_TOGETHER)]
+    return {new_id(): group for group in (*together, *([order_id] for order_id in alone))}

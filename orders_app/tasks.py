@@ -1,4 +1,11 @@
-"""What workers run.  A message holds one id and nothing else; the task's name carries the version."""
+"""What workers run.  A message holds one id and nothing else; the task's name carries the version.
+
+With the order that it names come the keys that were handed out in the same breath, so that many
+that wait cost one message, one claim and one commit.  A release that knows nothing of that
+fulfils the one that is named; the others are handed out again.
+"""
+
+from collections.abc import Sequence
 
 import structlog
 from celery import Task
@@ -8,11 +15,13 @@ from keepsite.celery import app
 from keepsite.errors import KeepsiteError, Unavailable
 from keepsite.schedule.services import run_job
 from orders_app import services
+from orders_app.wakeup import wake_relay
 
 log = structlog.get_logger(__name__)
 
 FULFIL = "orders.fulfil.v1"
 RUN_JOB = "schedule.run.v1"
+DATABASE_AWAY = "The database was away for a moment."
 
 
 class OrderTask(Task):  # type: ignore[type-arg]  # generic for type checkers only
@@ -20,12 +29,32 @@ class OrderTask(Task):  # type: ignore[type-arg]  # generic for type checkers on
 
     abstract = True
 
-    def settle(self, held: services.Claim) -> None:
-        """Fulfil a claimed order; release it for another try, or end it with an error."""
+    def settle(self, held: Sequence[services.Claim]) -> None:
+        """Fulfil the orders of one claim; release them for another try, or end them with an error."""
+        together = [one for one in held if one.may_share_a_commit]
+        alone = [one for one in held if not one.may_share_a_commit]
+        if len(together) > 1:
+            alone += self._settle_together(together)
+        else:
+            alone = list(held)
+        for one in alone:
+            try:
+                self._settle(one)
+            except services.ClaimLost:
+                log.info("order.claim_lost", order_id=one.order.id)
+
+    def _settle_together(self, held: Sequence[services.Claim]) -> Sequence[services.Claim]:
+        """Fulfil keys in one commit; return those that must be settled each by itself."""
         try:
-            self._settle(held)
-        except services.ClaimLost:
-            log.info("order.claim_lost", order_id=held.order.id)
+            services.fulfil_together(held)
+        except Unavailable as error:
+            services.release(held, fault=error.public)
+        except Exception as error:  # noqa: BLE001  # which of them it is shows when each is tried
+            if not writes.is_passing(error):
+                log.warning("orders.apart", orders=len(held), error=type(error).__name__)
+                return held
+            services.release(held, fault=DATABASE_AWAY)
+        return []
 
     def _settle(self, held: services.Claim) -> None:
         try:
@@ -33,13 +62,13 @@ class OrderTask(Task):  # type: ignore[type-arg]  # generic for type checkers on
         except services.ClaimLost:
             raise
         except Unavailable as error:
-            services.release(held, fault=error.public)
+            services.release([held], fault=error.public)
         except KeepsiteError as error:
             log.exception("order.failed", order_id=held.order.id, error=type(error).__name__)
             services.fail(held, reason=error.public)
         except Exception as error:
             if writes.is_passing(error):  # a read met a database that was away for a moment
-                services.release(held, fault="The database was away for a moment.")
+                services.release([held], fault=DATABASE_AWAY)
                 return
             log.exception("order.failed_unexpectedly", order_id=held.order.id)
             services.fail(held, reason="Keepsite failed to make this key; its log has the details.")
@@ -47,14 +76,15 @@ class OrderTask(Task):  # type: ignore[type-arg]  # generic for type checkers on
 
 @app.task(name=FULFIL, base=OrderTask, bind=True)
 def fulfil(self: OrderTask, order_id: str) -> None:
-    """Fulfil one order, unless it is done, deleted or in other hands."""
+    """Fulfil an order and those handed out with it, unless they are done, deleted or in other hands."""
     structlog.contextvars.clear_contextvars()  # of the task before
-    structlog.contextvars.bind_contextvars(order_id=order_id)
     held = services.claim(order_id)
-    if held is None:
+    if not held:
         log.info("order.nothing_to_do", order_id=order_id)
         return
     self.settle(held)
+    if len(held) > 1:
+        wake_relay()  # more may wait than are on their way at a time
 
 
 @app.task(name=RUN_JOB)

@@ -89,11 +89,7 @@ class ActingAdmin(ReadOnlyAdmin):
 
     def act_view(self, request: HttpRequest, act_name: str, object_id: str | None = None) -> HttpResponseBase:
         """Ask first, then do."""
-        act = next((act for act in self.acts if act.name == act_name), None)
-        if act is None or (act.scope == "list") != (object_id is None and act.scope != "many"):
-            raise Http404
-        if not (request.user.has_perm(act.permission) and self.has_view_permission(request)):
-            raise PermissionDenied
+        act = self._permitted_act(request, act_name, object_id)
         chosen = self._chosen(request, act, object_id)
         back_url = detail_url(self.model, unquote(object_id)) if object_id else list_url(self.model)
         if act.scope != "list" and not chosen:
@@ -118,6 +114,14 @@ class ActingAdmin(ReadOnlyAdmin):
                         return answer
         left_out = len(chosen) - len(rows)
         return self._page(request, act, rows, form, preview=preview, left_out=left_out, back_url=back_url)
+
+    def _permitted_act(self, request: HttpRequest, act_name: str, object_id: str | None) -> Act:
+        act = next((act for act in self.acts if act.name == act_name), None)
+        if act is None or (act.scope == "list") != (object_id is None and act.scope != "many"):
+            raise Http404
+        if not (request.user.has_perm(act.permission) and self.has_view_permission(request)):
+            raise PermissionDenied
+        return act
 
     def export_view(self, request: HttpRequest, kind: str) -> HttpResponseBase:
         """The whole list, as narrowed by search and filters, as a file."""

@@ -1,5 +1,8 @@
 """Seal and open payloads, make project keys, generate and activate MKEKs."""
 
+from collections.abc import Sequence
+from itertools import accumulate
+
 import structlog
 
 from hsm.keys import Encrypted
@@ -19,7 +22,7 @@ __all__ = [
     "generate_mkek",
     "open_sealed",
     "prove_token",
-    "random_key",
+    "random_keys",
     "seal",
     "sealing_key",
 ]
@@ -72,13 +75,15 @@ def open_sealed(sealed: Sealed, *, pkek: ProjectKEK, context: SealContext) -> Pl
         return Plaintext(open_it(proven_hsm(pkek.mkek), pkek.wrapped_key, encrypted, context))
 
 
-def random_key(length_bytes: int) -> Plaintext:
-    """A fresh symmetric key from the token's generator; one PKCS#11 call.
+def random_keys(lengths_bytes: Sequence[int]) -> list[Plaintext]:
+    """A fresh symmetric key of each length from the token's generator; one PKCS#11 call for all.
 
     Source: PKCS#11 v3.1 §5.20.2 (C_GenerateRandom).
     """
     with translating("random"):
-        return Plaintext(proven_hsm().random(length_bytes))
+        drawn = proven_hsm().random(sum(lengths_bytes))
+    ends = accumulate(lengths_bytes)
+    return [Plaintext(drawn[end - length : end]) for end, length in zip(ends, lengths_bytes, strict=True)]
 
 
 def prove_token() -> None:

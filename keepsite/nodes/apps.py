@@ -6,3 +6,9 @@ class NodesConfig(AppConfig):
 
     name = "keepsite.nodes"
     label = "nodes"
+
+    def ready(self) -> None:
+        """Have the workers do what is due at intervals."""
+        from keepsite.nodes.jobs import register_jobs  # noqa: PLC0415  # models must be loaded first
+
+        register_jobs()

@@ -1,4 +1,6 @@
-"""How many requests this node works on, over all its API processes, for whoever waits until it is drained.
+"""How much this node works on, over all its processes, for whoever waits until it is drained.
+
+API processes count requests, workers themselves.
 
 Each process keeps a number in a small mapped file, which it holds locked while it lives, so that
 what a killed process leaves behind is told from what is under way.

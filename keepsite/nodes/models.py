@@ -14,7 +14,9 @@ class Node(models.Model):
     """A host that runs Keepsite: what its agent last reported, and what operators want of it.
 
     ``version`` and ``pending_migrations`` are those of the code on that host.
-    ``requests_in_flight`` is what its API worked on at the last heartbeat.
+    ``requests_in_flight`` is what its API worked on at the last heartbeat; while its workers are
+    to take nothing, those that still hold something count too.  ``lost_at`` is when the schedule
+    noticed that it had sent none for long; the next one unsets it.
     """
 
     class Role(models.TextChoices):
@@ -34,6 +36,7 @@ class Node(models.Model):
     wanted_by = models.CharField(max_length=255, blank=True, default="")
     wanted_at = models.DateTimeField(null=True)
     heartbeat_at = models.DateTimeField()
+    lost_at = models.DateTimeField(null=True)
     registered_at = models.DateTimeField(default=timezone.now, editable=False)
 
     class Meta:

@@ -45,6 +45,7 @@ def heartbeat(report: Report, *, now: datetime) -> NodeState:
         "colour": report.state.colour,
         "is_draining": report.state.draining,
         "heartbeat_at": now,
+        "lost_at": None,
     }
     rows = Node.objects.filter(name=report.name)
 
@@ -115,6 +116,23 @@ def forget(
     rows = Node.objects.filter(name=node.name)
     writes.commit(rows.delete, committed=lambda: not rows.exists())
     audit.record("node.forgotten", actor=actor, subject=node, reason=reason)
+
+
+def mark_lost(*, now: datetime, silent_for: timedelta) -> list[str]:
+    """Mark the nodes that sent no heartbeat for so long, each once; return their names.
+
+    Raises:
+        Unavailable: the database is away.
+    """
+    silent = Node.objects.filter(heartbeat_at__lt=now - silent_for, lost_at=None)
+    lost = list(silent.values_list("name", flat=True))
+    if lost:
+        rows = Node.objects.filter(name__in=lost, lost_at=now)
+        writes.commit(lambda: silent.filter(name__in=lost).update(lost_at=now), committed=rows.exists)
+        lost = list(rows.values_list("name", flat=True))
+    for name in lost:
+        log.error("node.lost", node_name=name, silent_for_s=silent_for.total_seconds())
+    return lost
 
 
 def find(node_name: str) -> Node:

@@ -1,13 +1,13 @@
 """The one local file that says what this node stands for.
 
-Node agent and API read it on every request and nothing else, so that no outage of a
+Node agent and API read it on every request, workers once a second, and nothing else, so that no outage of a
 database or a broker flips a node.
 """
 
 import os
 from pathlib import Path
 
-from keepsite.nodes.states import DOWN, NodeState
+from keepsite.nodes.states import DOWN, Colour, NodeState
 
 MAX_BYTES = 64
 
@@ -21,6 +21,15 @@ def read(path: Path) -> NodeState:
         return DOWN
     text = line.decode("ascii", errors="replace")
     return NodeState.parse(text.removesuffix("\n")) if text.endswith("\n") else DOWN
+
+
+def takes_work(path: Path) -> bool:
+    """Whether workers of this node may take work: it is green and up, or nobody ever gave it a colour.
+
+    Without a file there is no node agent, or it was never told anything: a site that uses
+    no colours needs none.  A file that is damaged keeps this node's workers idle.
+    """
+    return not path.exists() or read(path) == NodeState(Colour.GREEN)
 
 
 def write(path: Path, state: NodeState) -> None:

@@ -62,7 +62,7 @@ class CreatedFilter(ChoiceFilter):
 
     title = "created"
     parameter_name = "created"
-    options = (
+    options: ClassVar[Sequence[tuple[str, str]]] = (
         ("day", "in the past 24 hours"),
         ("week", "in the past 7 days"),
         ("month", "in the past 30 days"),

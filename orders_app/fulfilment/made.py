@@ -1,3 +1,4 @@
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from keepsite.keyring.models import ProjectKEK
@@ -7,7 +8,7 @@ from orders_app.wishes import Wish
 from secrets_app.choices import ContentType, SecretType
 from secrets_app.models import Container, ContainerSecret, Secret
 from secrets_app.services import Description, NewPayload
-from secrets_app.services.secrets import insert_secret, new_secret, seal_for
+from secrets_app.services.secrets import insert_secrets, new_secret, seal_for
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,20 +27,22 @@ class Made:
     container: Container | None = None
     places: tuple[ContainerSecret, ...] = ()
 
-    def insert(self) -> None:
-        """Insert every row, inside the caller's transaction."""
-        for made in self.secrets:
-            insert_secret(made.secret, made.sealed)
-        if self.container is not None:
-            self.container.save(force_insert=True)
-            ContainerSecret.objects.bulk_create(self.places)
-
     @property
     def result(self) -> dict[str, str]:
         """The order's column that names the result, and its value."""
         if self.container is not None:
             return {"container_id": self.container.id}
         return {"secret_id": self.secrets[0].secret.id}
+
+
+def insert_all(made: Iterable[Made]) -> None:
+    """Insert every row of several results, inside the caller's transaction."""
+    made = list(made)
+    containers = [one.container for one in made if one.container is not None]
+    insert_secrets([(part.secret, part.sealed) for one in made for part in one.secrets])
+    if containers:
+        Container.objects.bulk_create(containers)
+        ContainerSecret.objects.bulk_create([place for one in made for place in one.places])
 
 
 def sealed_secret(

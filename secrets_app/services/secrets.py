@@ -1,3 +1,4 @@
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -68,7 +69,7 @@ def create_secret(*, actor: Principal, description: Description, payload: NewPay
 
     def insert() -> None:
         quotas.claim(project, "secrets", existing)
-        insert_secret(secret, sealed)
+        insert_secrets([(secret, sealed)])
 
     writes.commit(insert, committed=Secret.objects.filter(id=secret.id).exists)
     audit.record("secret.created", actor=actor, subject=secret)
@@ -169,8 +170,9 @@ def seal_for(secret: Secret, payload: NewPayload, *, pkek: ProjectKEK) -> Sealed
     return sealed
 
 
-def insert_secret(secret: Secret, sealed: Sealed | None) -> None:
-    """Insert the rows of a secret and its payload, inside the caller's transaction."""
-    secret.save(force_insert=True)
-    if sealed is not None:
-        Payload.holding(sealed, secret=secret).save(force_insert=True)
+def insert_secrets(made: Sequence[tuple[Secret, Sealed | None]]) -> None:
+    """Insert the rows of secrets and of their payloads, inside the caller's transaction."""
+    Secret.objects.bulk_create([secret for secret, _ in made])
+    payloads = [Payload.holding(sealed, secret=secret) for secret, sealed in made if sealed is not None]
+    if payloads:
+        Payload.objects.bulk_create(payloads)

@@ -21,7 +21,7 @@ LISTS = {
     "ContainerConsumer": 5,
     "ACL": 5,
     "TransportKey": 5,
-    "Order": 5,
+    "Order": 7,  # what waits, and dead letters
     "DeadLetter": 5,
     "MKEK": 5,
     "ProjectKEK": 6,  # the choices of its MKEK filter

@@ -29,6 +29,8 @@ MAY_ACT = {
     ("Container", "restore"): {OPERATOR},
     ("Container", "purge"): {CRYPTO_OFFICER},
     ("Container", "purge-overdue"): {CRYPTO_OFFICER},
+    ("Order", "retry"): {OPERATOR},
+    ("Order", "cancel"): {OPERATOR},
     ("Order", "restore"): {OPERATOR},
     ("Order", "purge"): {CRYPTO_OFFICER},
     ("Order", "purge-overdue"): {CRYPTO_OFFICER},
@@ -54,6 +56,8 @@ MAY_ACT = {
         ("KEKRun", f"{verb}-rewrap"): {CRYPTO_OFFICER}
         for verb in ("pause", "resume", "retry", "pace", "cancel")
     },
+    ("DeadLetter", "replay"): {OPERATOR},
+    ("DeadLetter", "discard"): {OPERATOR},
 }
 MAY_EXPORT = {OPERATOR, AUDITOR}
 EXPORTED = (APIKey, Container, Order, Secret)

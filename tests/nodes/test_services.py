@@ -7,6 +7,7 @@ from keepsite.errors import Conflict, NotFound
 from keepsite.identity.operators import command_principal
 from keepsite.nodes import services, state_file
 from keepsite.nodes.agent.agent import NodeAgent
+from keepsite.nodes.in_flight import InFlight
 from keepsite.nodes.models import Node
 from keepsite.nodes.states import DOWN, Colour, NodeState
 
@@ -49,6 +50,42 @@ class TestHeartbeat:
             NodeAgent(limits).beat()
 
         assert state_file.read(limits.state_path) == NodeState(Colour.GREEN)
+
+
+class TestWorkers:
+    """Those of one node, as its agent reports them."""
+
+    @pytest.fixture
+    def agent(self, db, limits, settings):
+        settings.NODE_STATE_FILE = limits.state_path
+        settings.NODE_WORKERS = limits.state_path.parent / "workers"
+        return NodeAgent(limits)
+
+    @pytest.mark.parametrize(("state", "busy"), [("green up", 0), ("green drain", 1), ("blue up", 1)])
+    def test_one_that_is_to_take_nothing_counts_until_it_has_finished(
+        self, agent, limits, settings, state, busy
+    ):
+        state_file.write(limits.state_path, NodeState.parse(state))
+
+        with InFlight(settings.NODE_WORKERS):
+            agent.beat()
+            during = Node.objects.get().requests_in_flight
+        agent.beat()
+
+        assert (during, Node.objects.get().requests_in_flight) == (busy, 0)
+
+
+class TestMarkLost:
+    def test_a_silent_node_is_marked_once_until_it_is_heard_again(self, hosts):
+        now = timezone.now()
+        Node.objects.filter(name="b1").update(heartbeat_at=now - timedelta(minutes=3))
+
+        first, second = (services.mark_lost(now=now, silent_for=timedelta(minutes=2)) for _ in range(2))
+        lost = Node.objects.get(name="b1").lost_at
+        hosts["b1"].beat()
+
+        assert (first, second, lost) == (["b1"], [], now)
+        assert Node.objects.get(name="b1").lost_at is None
 
 
 class TestWant:

@@ -60,3 +60,29 @@ def test_nothing_but_the_file_is_left_behind(tmp_path):
     state_file.write(tmp_path / "state", DOWN)
 
     assert [path.name for path in tmp_path.iterdir()] == ["state"]
+
+
+@pytest.mark.parametrize(
+    ("state", "takes"),
+    [
+        ("green up", True),
+        ("green drain", False),
+        ("blue up", False),
+        ("blue drain", False),
+        ("none down", False),
+    ],
+)
+def test_workers_take_work_while_their_node_is_green_and_up(tmp_path, state, takes):
+    state_file.write(tmp_path / "state", NodeState.parse(state))
+
+    assert state_file.takes_work(tmp_path / "state") == takes
+
+
+def test_workers_of_a_node_that_was_never_given_a_colour_take_work(tmp_path):
+    assert state_file.takes_work(tmp_path / "none")
+
+
+def test_damage_keeps_a_nodes_workers_idle(tmp_path):
+    (tmp_path / "state").write_bytes(b"green")
+
+    assert not state_file.takes_work(tmp_path / "state")

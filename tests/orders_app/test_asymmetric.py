@@ -101,7 +101,7 @@ class TestPassphrase:
         deleted = order(api, algorithm="ec", bit_length=256, passphrase="correct horse")
         assert OrderPassphrase.objects.count() == 2
 
-        services.fail(services.claim(failing.rpartition("/")[2]), reason="because")
+        services.fail(*services.claim(failing.rpartition("/")[2]), reason="because")
         api.delete(deleted)
 
         assert not OrderPassphrase.objects.exists()

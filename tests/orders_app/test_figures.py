@@ -18,7 +18,7 @@ from tests.support.servers.ports import free_ports
 class TestFigures:
     def test_orders_are_counted_by_state_age_and_project(self, api, place):
         fulfil(place().id)
-        services.fail(services.claim(place().id), reason="because")
+        services.fail(*services.claim(place().id), reason="because")
         old = place(api.other(project="p2"))
         Order.objects.filter(id=old.id).update(created_at=timezone.now() - timedelta(minutes=5))
         place()

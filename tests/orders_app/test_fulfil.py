@@ -4,6 +4,7 @@ from datetime import timedelta
 
 import pytest
 from django.db import OperationalError, connection
+from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from hsm.provider import hsm
@@ -75,22 +76,21 @@ class TestFulfil:
 
 class TestClaim:
     def test_of_two_workers_one_wins(self, order):
-        assert services.claim(order.id) is not None
-        assert services.claim(order.id) is None
+        assert services.claim(order.id)
+        assert not services.claim(order.id)
 
     def test_a_lapsed_lease_is_claimed_again(self, order):
         services.claim(order.id)
         lapse(order)
 
-        again = services.claim(order.id)
+        (again,) = services.claim(order.id)
 
-        assert again is not None
         assert again.order.attempts == 2
 
     def test_who_comes_back_too_late_keeps_nothing(self, order):
-        late = services.claim(order.id)
+        (late,) = services.claim(order.id)
         lapse(order)
-        quick = services.claim(order.id)
+        (quick,) = services.claim(order.id)
         services.fulfil(quick)
 
         with pytest.raises(services.ClaimLost):
@@ -100,13 +100,13 @@ class TestClaim:
         assert order.secret_id == Secret.objects.get().id
 
     def test_who_lost_the_claim_can_neither_fail_nor_release_it(self, order):
-        late = services.claim(order.id)
+        (late,) = services.claim(order.id)
         lapse(order)
-        quick = services.claim(order.id)
+        (quick,) = services.claim(order.id)
 
         with pytest.raises(services.ClaimLost):
             services.fail(late, reason="mine")
-        services.release(late)
+        services.release([late])
 
         order.refresh_from_db()
         assert order.status == Order.Status.PENDING
@@ -116,15 +116,101 @@ class TestClaim:
     def test_a_finished_order_is_not_claimed(self, order, status):
         Order.objects.update(status=status)
 
-        assert services.claim(order.id) is None
+        assert not services.claim(order.id)
 
     def test_the_lease_lasts_as_long_as_the_setting_says(self, order, settings):
         settings.ORDER_LEASE_S = 7
 
-        held = services.claim(order.id)
+        (held,) = services.claim(order.id)
 
         left = held.lease_until - timezone.now()
         assert timedelta(seconds=5) < left <= timedelta(seconds=7)
+
+
+class TestTogether:
+    """Keys that were handed out with one message."""
+
+    @pytest.fixture
+    def orders(self, api, place):
+        """Three of two projects, handed out together."""
+        placed = [place(name="a"), place(name="b"), place(api.other(project="p2"), name="c")]
+        Order.objects.update(handed_out_at=timezone.now(), handed_out_by="one group")
+        return placed
+
+    def test_one_message_fulfils_all_each_with_a_key_of_its_own(self, orders):
+        fulfil(orders[0].id)
+
+        assert [state_of(order) for order in orders] == [Order.Status.ACTIVE] * 3
+        for order in orders:
+            secret = Secret.objects.get(id=order.secret_id)
+            assert (secret.name, secret.project_id) == (order.meta["name"], order.project_id)
+        assert Secret.objects.count() == Payload.objects.count() == 3
+
+    def test_they_are_claimed_and_ended_with_a_statement_each(self, orders):
+        with CaptureQueriesContext(connection) as queries:
+            fulfil(orders[0].id)
+
+        assert sum(query["sql"].startswith("UPDATE") for query in queries) == 2
+
+    def test_the_keys_differ_and_open(self, api, orders):
+        fulfil(orders[0].id)
+
+        paths = [path_of(secret["secret_ref"]) for secret in api.get("/v1/secrets").json()["secrets"]]
+        first, second = (api.get(f"{path}/payload").content for path in paths)
+        assert first != second
+        assert len(first) == len(second) == 32
+
+    def test_one_that_is_deleted_meanwhile_keeps_nothing_and_the_others_theirs(self, api, orders):
+        held = services.claim(orders[0].id)
+        api.delete(f"/v1/orders/{orders[1].id}")
+        services.fulfil_together(held)
+
+        assert [state_of(order) for order in orders] == ["ACTIVE", "PENDING", "ACTIVE"]
+        assert {*Secret.objects.values_list("name", flat=True)} == {"a", "c"}
+        assert Payload.objects.count() == 2
+
+    def test_who_comes_back_too_late_keeps_nothing(self, orders):
+        late = services.claim(orders[0].id)
+        for order in orders:
+            lapse(order)
+            services.fulfil_together(services.claim(order.id))
+        services.fulfil_together(late)
+
+        assert Secret.objects.count() == Payload.objects.count() == 3
+
+    def test_one_that_cannot_be_made_fails_alone(self, orders):
+        Order.objects.filter(id=orders[1].id).update(meta={"algorithm": "aes"})
+        fulfil(orders[0].id)
+
+        assert [state_of(order) for order in orders] == ["ACTIVE", "ERROR", "ACTIVE"]
+        assert Secret.objects.count() == 2
+
+    def test_a_token_that_is_away_gives_all_back(self, orders, shim):
+        hsm().random(1)
+        shim.answer(0x30)
+        fulfil(orders[0].id)
+
+        for order in orders:
+            order.refresh_from_db()
+            assert (order.status, order.attempts, order.lease_until) == ("PENDING", 0, None)
+            assert order.not_before > timezone.now()
+
+    def test_those_that_were_handed_out_otherwise_stay(self, orders):
+        Order.objects.filter(id=orders[1].id).update(handed_out_by="another group")
+        Order.objects.filter(id=orders[2].id).update(handed_out_by="")
+        fulfil(orders[0].id)
+
+        assert [state_of(order) for order in orders] == ["ACTIVE", "PENDING", "PENDING"]
+
+    def test_of_two_workers_one_has_each(self, orders):
+        first, second = services.claim(orders[0].id), services.claim(orders[1].id)
+
+        assert (len(first), len(second)) == (3, 0)
+
+    def test_one_that_failed_a_worker_before_is_not_taken_along(self, orders):
+        Order.objects.filter(id=orders[1].id).update(attempts=1)
+
+        assert {one.order.id for one in services.claim(orders[0].id)} == {orders[0].id, orders[2].id}
 
 
 class TestDeletedUnderWork:
@@ -135,7 +221,7 @@ class TestDeletedUnderWork:
         assert not Secret.objects.exists()
 
     def test_deleted_after_the_claim_nothing_is_kept(self, api, order):
-        held = services.claim(order.id)
+        (held,) = services.claim(order.id)
         api.delete(f"/v1/orders/{order.id}")
 
         with pytest.raises(services.ClaimLost):
@@ -246,13 +332,13 @@ class TestFaultsThatDoNot:
         assert isinstance(shown["error_status_code"], str)
 
     def test_a_reason_is_cut_to_255_characters(self, order):
-        services.fail(services.claim(order.id), reason="x" * 1000)
+        services.fail(*services.claim(order.id), reason="x" * 1000)
 
         order.refresh_from_db()
         assert len(order.error_reason) == 255
 
     def test_an_ended_order_stays_ended(self, order):
-        services.fail(services.claim(order.id), reason="for good")
+        services.fail(*services.claim(order.id), reason="for good")
         fulfil(order.id)
 
         assert state_of(order) == Order.Status.ERROR

@@ -11,6 +11,7 @@ from keepsite.identity.operators import command_principal, console_principal
 from orders_app import services
 from orders_app.interventions import cancel_order, retry_order
 from orders_app.models import Order, OrderPassphrase
+from orders_app.services.claims import worker_of
 from orders_app.tasks import fulfil
 from secrets_app.models import Secret
 from tests.support.rows import written_rows
@@ -19,7 +20,7 @@ WHY = "the token was replaced"
 
 
 def failed(order):
-    services.fail(services.claim(order.id), reason="because")
+    services.fail(*services.claim(order.id), reason="because")
     return order
 
 
@@ -98,7 +99,7 @@ class TestCancel:
         assert shown["error_reason"] == f"Cancelled by an operator: {WHY}"
 
     def test_a_worker_that_is_at_it_keeps_nothing(self, order):
-        held = services.claim(order.id)
+        (held,) = services.claim(order.id)
         cancel_order(order.id, actor=command_principal(), reason=WHY)
 
         with pytest.raises(services.ClaimLost):
@@ -127,7 +128,7 @@ class TestBoth:
         before = written_rows()
 
         with pytest.raises(NotAllowed):
-            act(order.id, actor=services._worker(order), reason=WHY)
+            act(order.id, actor=worker_of(order), reason=WHY)
         assert written_rows() == before
 
     @pytest.mark.parametrize("reason", ["", "  ", "x" * 201])

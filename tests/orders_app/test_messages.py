@@ -2,6 +2,7 @@
 
 import json
 import os
+import urllib.request
 
 import pytest
 from celery import Celery
@@ -15,9 +16,14 @@ from keepsite.errors import Conflict, NotAllowed, NotFound
 from keepsite.identity.operators import command_principal
 from keepsite.ids import new_id
 from keepsite.keyring.tasks import RUN
-from orders_app import dead_letters, services
+from keepsite.nodes import state_file
+from keepsite.nodes.in_flight import requests_in_flight
+from keepsite.nodes.states import NodeState
+from orders_app import dead_letters
 from orders_app.consumer import problem_of
+from orders_app.figures import queue_depths
 from orders_app.models import DeadLetter
+from orders_app.services.claims import worker_of
 from orders_app.tasks import FULFIL, RUN_JOB
 from tests.support.product import Product, wait_until
 from tests.support.product_rows import ProductRows
@@ -125,7 +131,7 @@ class TestSettle:
     @pytest.mark.parametrize("act", [dead_letters.replay, dead_letters.discard])
     def test_once_by_operators_alone(self, act, letter, order):
         with pytest.raises(NotAllowed):
-            act(letter.id, actor=services._worker(order), reason="x")
+            act(letter.id, actor=worker_of(order), reason="x")
         with pytest.raises(NotFound):
             act("unknown", actor=command_principal(), reason="x")
         act(letter.id, actor=command_principal(), reason="x")
@@ -195,6 +201,32 @@ class TestWholeProduct:
         path = remote.order_key()
 
         wait_until(lambda: remote.get(path).json()["status"] == "ACTIVE", 60)
+
+    def test_the_relays_figures_are_metrics_of_the_node(self, whole):
+        def told():
+            with urllib.request.urlopen(f"{whole.url}/metrics", timeout=10) as answer:
+                return answer.read().decode()
+
+        wait_until(lambda: 'keepsite_queue_messages{queue="keepsite.orders"} ' in told(), 30)
+        for name in ("waiting", "oldest_waiting_seconds", "retried", "dead_letters"):
+            assert f"\nkeepsite_orders_{name} " in told()
+
+    def test_a_worker_of_a_drained_node_takes_nothing_until_it_is_undrained(self, whole):
+        remote = Remote(whole)
+        state, workers = whole.folder / "node-state", whole.folder / "workers"
+        wait_until(lambda: requests_in_flight(workers) == 1, 120)
+        try:
+            state_file.write(state, NodeState.parse("green drain"))
+            wait_until(lambda: requests_in_flight(workers) == 0, 60)
+            path = remote.order_key()
+            wait_until(lambda: queue_depths(whole.app)["keepsite.orders"] > 0, 60)
+            before = remote.get(path).json()["status"]
+            state_file.write(state, NodeState.parse("green up"))
+
+            wait_until(lambda: remote.get(path).json()["status"] == "ACTIVE", 60)
+        finally:
+            state.unlink()
+        assert before == "PENDING"
 
     def test_foreign_messages_are_kept_and_orders_go_on(self, whole):
         remote, rows = Remote(whole), ProductRows(whole)

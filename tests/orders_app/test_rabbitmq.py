@@ -12,6 +12,7 @@ from kombu import Connection
 from orders_app.limits import OrderLimits
 from orders_app.relay import Relay
 from tests.support.product import Product, wait_until
+from tests.support.product_rows import ProductRows
 
 pytestmark = pytest.mark.broker
 
@@ -96,11 +97,14 @@ class TestWholeProduct:
         assert time.monotonic() - started < 10
 
     def test_what_the_broker_lost_is_handed_out_again(self, product_on_rabbitmq, celery_app):
+        rows = ProductRows(product_on_rabbitmq)
         product_on_rabbitmq.kill("worker")
         paths = [place(product_on_rabbitmq) for _ in range(3)]
         with celery_app.connection_for_write() as broker:
             queue = celery_app.amqp.queues["keepsite.orders"](broker.default_channel)
-            wait_until(lambda: queue.queue_declare(passive=True).message_count >= 3)
+            handed_out = "status = 'PENDING' AND handed_out_at IS NOT NULL"
+            wait_until(lambda: rows.count("orders_app_order", handed_out) == 3)
+            wait_until(lambda: queue.queue_declare(passive=True).message_count >= 1)
             queue.purge()
         product_on_rabbitmq.start("worker")
 

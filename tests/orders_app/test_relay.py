@@ -67,8 +67,35 @@ class TestHandOut:
         assert not any(b"hunter2" in file.read_bytes() for file in folder.iterdir())
         assert messages() == [(FULFIL, [order.id])]
 
-    def test_oldest_first(self, relay, place, messages):
+    def test_oldest_first(self, relay, place, messages, monkeypatch):
+        monkeypatch.setattr("orders_app.relay.BATCH", 2)
         placed = [place().id for _ in range(3)]
+        relay.hand_out(timezone.now())
+
+        assert set(Order.objects.exclude(handed_out_at=None).values_list("id", flat=True)) == {*placed[:2]}
+
+    def test_keys_that_wait_together_are_one_message(self, relay, place, messages):
+        placed = [place().id for _ in range(3)]
+
+        assert relay.hand_out(timezone.now()) == 3
+        assert messages() == [(FULFIL, [placed[0]])]
+
+    def test_of_many_keys_a_message_stands_for_a_bounded_number(self, relay, place, messages, monkeypatch):
+        monkeypatch.setattr("orders_app.relay.MOST_TOGETHER", 2)
+        for _ in range(5):
+            place()
+
+        assert relay.hand_out(timezone.now()) == 5
+        assert len(messages()) == 3
+
+    @pytest.mark.parametrize(
+        "fields", [{"type": "asymmetric"}, {"attempts": 1}], ids=["pairs", "second tries"]
+    )
+    def test_what_may_take_a_worker_down_or_long_has_a_message_of_its_own(
+        self, relay, place, messages, fields
+    ):
+        placed = [place().id for _ in range(2)]
+        Order.objects.update(**fields)
         relay.hand_out(timezone.now())
 
         assert {order_id for _, (order_id,) in messages()} == {*placed}
@@ -85,6 +112,15 @@ class TestHandOut:
         assert relay.hand_out(now + timedelta(seconds=1)) == 0
         services.claim(messages()[0][1][0])
         assert relay.hand_out(now + timedelta(seconds=2)) == 1
+
+    def test_while_nobody_takes_them_few_copies_are_sent(self, relay, place, messages, monkeypatch):
+        monkeypatch.setattr("orders_app.relay.ON_THEIR_WAY", 8)
+        monkeypatch.setattr("orders_app.relay.FEWEST_ON_THEIR_WAY", 2)
+        for _ in range(8):
+            place()
+        now = timezone.now()
+
+        assert [relay.hand_out(now + timedelta(seconds=16 * times)) for times in range(5)] == [8, 4, 2, 2, 2]
 
     def test_an_unclaimed_order_is_handed_out_again_after_handout_s(self, relay, order, messages):
         now = timezone.now()
@@ -145,6 +181,7 @@ class TestBrokerAway:
         assert relay.hand_out(now) == 1
 
     def test_what_was_confirmed_before_it_went_stays_handed_out(self, relay, place, messages, monkeypatch):
+        monkeypatch.setattr("orders_app.relay.MOST_TOGETHER", 1)
         for _ in range(3):
             place()
         send, sent = app.send_task, []
@@ -165,7 +202,8 @@ class TestBrokerAway:
 
 @pytest.mark.django_db(transaction=True)
 class TestTwoRelays:
-    def test_each_order_is_handed_out_by_one_of_them(self, place, messages):
+    def test_each_order_is_handed_out_by_one_of_them(self, place, messages, monkeypatch):
+        monkeypatch.setattr("orders_app.relay.MOST_TOGETHER", 1)
         placed = {place().id for _ in range(20)}
         now, start = timezone.now(), threading.Barrier(2)
 

@@ -14,6 +14,7 @@ from keepsite.projects.models import Project
 from orders_app import retirement, services
 from orders_app.models import Order, OrderPassphrase
 from orders_app.retirement import restore_project, retire_project
+from orders_app.services.claims import worker_of
 from orders_app.tasks import fulfil
 from secrets_app.models import Container, Secret
 from tests.support.callers import path_of
@@ -87,7 +88,7 @@ class TestRetire:
 
     def test_a_worker_that_is_at_an_order_keeps_nothing(self, api, order):
         api.store("makes the key")
-        held = services.claim(order.id)
+        (held,) = services.claim(order.id)
         retire()
 
         fulfil.settle(held)
@@ -126,7 +127,7 @@ class TestRetire:
 
     def test_callers_of_the_api_may_not(self, api, order):
         with pytest.raises(NotAllowed):
-            retire_project("p1", actor=services._worker(order), reason="x")
+            retire_project("p1", actor=worker_of(order), reason="x")
 
 
 class TestRestore:
@@ -178,7 +179,7 @@ class TestRestore:
     def test_callers_of_the_api_may_not(self, order):
         retire()
         with pytest.raises(NotAllowed):
-            restore_project("p1", actor=services._worker(order), reason="x")
+            restore_project("p1", actor=worker_of(order), reason="x")
 
 
 class TestPurge:

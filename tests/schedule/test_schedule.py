@@ -134,11 +134,13 @@ class TestTwoWorkers:
 class TestOurJobs:
     def test_each_is_registered_and_runs_to_its_end(self, mkek, settings):
         assert {*schedule.jobs()} == {
-            "purge",
-            "sweep",
-            "expiry-notices",
             "audit-seal",
             "audit-verify",
+            "expiry-notices",
+            "lost-nodes",
+            "purge",
+            "rotation-due",
+            "sweep",
         }
 
         for name in schedule.jobs():

@@ -71,9 +71,17 @@ class NodeAgent:
             version=keepsite.__version__,
             address=settings.NODE_ADDRESS,
             pending_migrations=self._pending_migrations,
-            requests_in_flight=requests_in_flight(settings.NODE_IN_FLIGHT),
+            requests_in_flight=_in_flight(),
             state=state_file.read(self.limits.state_path),
         )
+
+
+def _in_flight() -> int:
+    """Requests under way; of a node whose workers are to take no work, those too that have not finished."""
+    requests = requests_in_flight(settings.NODE_IN_FLIGHT)
+    if state_file.takes_work(settings.NODE_STATE_FILE):
+        return requests
+    return requests + requests_in_flight(settings.NODE_WORKERS)
 
 
 def _pending_migrations() -> int:

@@ -2,9 +2,11 @@ import signal
 import threading
 
 import structlog
+from django.conf import settings
 from django.core.management.base import BaseCommand
 
 from keepsite.celery import app
+from keepsite.metrics import files
 from keepsite.trail.collecting import keep_collecting
 from orders_app.limits import OrderLimits
 from orders_app.relay import Relay
@@ -25,11 +27,14 @@ class Command(BaseCommand):
         stop = threading.Event()
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda *_: stop.set())
+        files.share(settings.STATE_DIR)  # before anything imports the metrics library
+        from orders_app import metrics  # noqa: PLC0415
+
         log.info("relay.started")
         collecting = threading.Thread(target=keep_collecting, args=(stop,), name="keepsite-audit")
         collecting.start()
         try:
-            Relay(app, OrderLimits.from_settings()).run(stop)
+            Relay(app, OrderLimits.from_settings(), report=metrics.tell).run(stop)
         finally:
             stop.set()
             collecting.join()

@@ -34,14 +34,14 @@ class Command(BaseCommand):
             ("green", "serve the green pool"),
             ("blue", "serve the blue pool"),
             ("offline", "serve no pool, at once; drain first to lose no request"),
-            ("drain", "take no new requests, finish those under way"),
-            ("undrain", "take requests again"),
+            ("drain", "take no new requests and messages, finish those under way"),
+            ("undrain", "take them again"),
         ):
             parsed = verbs.add_parser(verb, help=meaning)
             _add_node(parsed)
             parsed.add_argument("--reason", default="", help="goes into the audit trail")
         waiting = verbs.add_parser(
-            "wait-drained", help="wait until a draining node has finished its requests"
+            "wait-drained", help="wait until a draining node has finished its requests and its workers theirs"
         )
         _add_node(waiting)
         waiting.add_argument("--timeout", type=float, default=120.0, help="s (default: %(default)g)")
@@ -88,6 +88,7 @@ class Command(BaseCommand):
         for node in nodes:
             heard = f"{(now - node.heartbeat_at).total_seconds():.0f} s ago"
             silent = "" if node.is_heard(now=now, within=limits.heard_within) else "  SILENT"
+            silent = "  LOST" if node.lost_at else silent
             self.stdout.write(
                 line.format(
                     node.name,
@@ -112,12 +113,12 @@ class Command(BaseCommand):
         while True:
             found = services.find(node)
             if found.heartbeat_at > asked_at and found.state.draining and found.requests_in_flight == 0:
-                self.stdout.write(f"{found.name} has no requests under way.")
+                self.stdout.write(f"{found.name} has nothing under way.")
                 return
             if timezone.now() - asked_at > timedelta(seconds=timeout):
                 raise CommandError(
-                    f"{found.name} is {found.state} with {found.requests_in_flight} requests under way "
-                    f"after {timeout:g} s.",
+                    f"{found.name} is {found.state} with {found.requests_in_flight} requests or workers "
+                    f"under way after {timeout:g} s.",
                     returncode=TIMED_OUT,
                 )
             time.sleep(LOOK_EVERY_S)
@@ -149,4 +150,5 @@ def _described(node: Node) -> dict[str, object]:
         "pending_migrations": node.pending_migrations,
         "requests_in_flight": node.requests_in_flight,
         "heartbeat_at": node.heartbeat_at.isoformat(),
+        "lost_at": node.lost_at.isoformat() if node.lost_at else None,
     }

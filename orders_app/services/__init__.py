@@ -1,0 +1,16 @@
+from orders_app.services.claims import Claim, ClaimLost, claim, fail, fulfil, fulfil_together, release
+from orders_app.services.orders import OFFERED, delete_order, place_order, target_of
+
+__all__ = [
+    "OFFERED",
+    "Claim",
+    "ClaimLost",
+    "claim",
+    "delete_order",
+    "fail",
+    "fulfil",
+    "fulfil_together",
+    "place_order",
+    "release",
+    "target_of",
+]
