@@ -2,23 +2,15 @@
 
 import threading
 import time
-from collections import deque
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Sequence
 from dataclasses import dataclass
-from hashlib import blake2b
 
-import structlog
-from pymemcache.client.base import (  # type: ignore[import-untyped]  # it has no stubs
-    Client,
-    normalize_server_spec,
-)
+from pymemcache.client.base import Client  # type: ignore[import-untyped]  # it has no stubs
 from pymemcache.exceptions import MemcacheError  # type: ignore[import-untyped]  # it has no stubs
 
-log = structlog.get_logger(__name__)
+from keepsite.memcached import Memcached, MemcachedAway
 
 TIMEOUT_S = 0.1  # longest that a hit waits for one memcached
-DEAD_S = 10.0  # a memcached that failed is not asked again before
 MAX_LOCAL_COUNTERS = 10_000  # captured texts are the client's: memory stays bounded whatever they send
 KEY_PREFIX = b"keepsite:limit:1:"  # 1: the layout of a Block
 _COUNT_BITS = 32
@@ -79,136 +71,44 @@ class LocalCounters:
             del self._blocks[name]  # the oldest: forgetting lets through, it does not shut out
 
 
-class _Server:
-    """One memcached: connections to it that are free, and whether it is to be left alone."""
-
-    def __init__(self, address: str) -> None:
-        self.address = address
-        self.dead_until = 0.0  # by the monotonic clock
-        self.is_away = False  # failed, and has not answered since
-        self._free: deque[Client] = deque()
-
-    @contextmanager
-    def connection(self) -> Iterator[Client]:
-        """A connection for one thread; after an error it is never used again."""
-        try:
-            client = self._free.pop()
-        except IndexError:
-            client = Client(
-                normalize_server_spec(self.address),
-                connect_timeout=TIMEOUT_S,
-                timeout=TIMEOUT_S,
-                no_delay=True,
-                key_prefix=KEY_PREFIX,
-                default_noreply=False,
-            )
-        try:
-            yield client
-        except BaseException:
-            client.close()
-            raise
-        self._free.append(client)
-
-    def hang_up(self) -> None:
-        """Close the free connections; those in use prove themselves."""
-        while self._free:
-            with suppress(IndexError):  # another thread took the last one
-                self._free.pop().close()
-
-
 class SharedCounters:
     """Counters in memcached, each on one of ``addresses`` (``host:port``).
 
     The expiry that a block's first hit sets is the block: it ends by itself, by
-    memcached's clock, which ticks in seconds.  A server that does not answer in
-    TIMEOUT_S is left alone for DEAD_S; its share of the counters moves to the others
-    and begins anew, and with none left the process counts alone.  No hit ever fails.
-
-    pymemcache's HashClient and its pool are not used: their book-keeping of dead
-    servers and connections is not safe with threads (4.0).
+    memcached's clock, which ticks in seconds.  The counters of a server that is away
+    begin anew on the others, and with none left the process counts alone.  No hit ever fails.
     """
 
     def __init__(self, addresses: Sequence[str]) -> None:
-        self._servers = [_Server(address) for address in addresses]
+        self._shared = Memcached(addresses, purpose="limits", timeout_s=TIMEOUT_S, key_prefix=KEY_PREFIX)
         self._lock = threading.Lock()
         self._local = LocalCounters()
         self.fallback_hits = 0  # counted by this process alone because no memcached answered
 
     def hit(self, name: str, *, block_s: int) -> Block:
         """Count one more, on the memcached where ``name`` lives, or here."""
-        server = self._server_of(name)
-        if server is not None:
-            try:
-                with server.connection() as client:
-                    block = _hit(client, name, block_s=block_s)
-            except (OSError, MemcacheError, ValueError) as error:
-                self._bury(server, error)
-            else:
-                self._greet(server)
-                return block
-        if self._servers:
-            with self._lock:
-                self.fallback_hits += 1
-        return self._local.hit(name, block_s=block_s)
+        try:
+            return self._shared.ask(name, lambda client: _hit(client, name, block_s=block_s))
+        except MemcachedAway:
+            if self._shared:
+                with self._lock:
+                    self.fallback_hits += 1
+            return self._local.hit(name, block_s=block_s)
 
     def read(self, name: str) -> Block | None:
         """What stands there, or None before the first hit of a block."""
-        server = self._server_of(name)
-        if server is not None:
-            try:
-                with server.connection() as client:
-                    stored = client.get(name)
-                return None if stored is None else Block.of(int(stored))
-            except (OSError, MemcacheError, ValueError) as error:
-                self._bury(server, error)
-        return self._local.read(name)
+        try:
+            return self._shared.ask(name, lambda client: _read(client, name))
+        except MemcachedAway:
+            return self._local.read(name)
 
     def is_degraded(self) -> bool:
         """Whether this process counts alone now although it should not."""
-        now = time.monotonic()
-        return bool(self._servers) and all(server.dead_until > now for server in self._servers)
+        return self._shared.are_all_away()
 
     def close(self) -> None:
         """Give the free connections back; the next hit makes new ones."""
-        for server in self._servers:
-            server.hang_up()
-
-    def _server_of(self, name: str) -> _Server | None:
-        """Rendezvous hashing: every node finds the same one, and a lost one moves only its own names."""
-        now = time.monotonic()
-        alive = [server for server in self._servers if server.dead_until <= now]
-        return max(
-            alive, key=lambda server: blake2b(f"{server.address} {name}".encode()).digest(), default=None
-        )
-
-    def _bury(self, server: _Server, error: Exception) -> None:
-        with self._lock:
-            server.dead_until = time.monotonic() + DEAD_S
-            is_news, server.is_away = not server.is_away, True
-        server.hang_up()  # else one stale connection after another buries it again
-        if is_news:
-            log.warning(
-                "limits.memcached_away",
-                server=server.address,
-                error=f"{type(error).__name__}: {error}",
-                counting="alone, with this process's share" if self.is_degraded() else "on the others",
-            )
-
-    def _greet(self, server: _Server) -> None:
-        if not server.is_away or server.dead_until > time.monotonic():
-            return  # nothing new, or an answer that was under way when it failed another thread
-        with self._lock:
-            is_news, server.is_away = server.is_away, False
-        if is_news:
-            log.info("limits.memcached_back", server=server.address)
-
-
-def is_address(server: str) -> bool:
-    """Whether ``server`` can be asked: ``host:port``, ``[ipv6]:port`` or ``unix:/path``."""
-    if server.startswith("unix:/"):
-        return True
-    host, _, port = server.rpartition(":")
-    return bool(host) and port.isdigit() and 0 < int(port) < 2**16
+        self._shared.close()
 
 
 def _hit(client: Client, name: str, *, block_s: int) -> Block:
@@ -220,3 +120,8 @@ def _hit(client: Client, name: str, *, block_s: int) -> Block:
         if client.add(name, str(_first_of_block(ends_at)), expire=block_s):
             return Block(count=1, ends_at=ends_at, is_shared=True)
     raise MemcacheError("the counter came and went twice")  # cannot be: a block lasts longer than this
+
+
+def _read(client: Client, name: str) -> Block | None:
+    stored = client.get(name)
+    return None if stored is None else Block.of(int(stored))

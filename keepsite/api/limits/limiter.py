@@ -8,10 +8,11 @@ from pathlib import Path
 
 from django.conf import settings
 
-from keepsite.api.limits.counters import Block, SharedCounters, is_address
+from keepsite.api.limits.counters import Block, SharedCounters
 from keepsite.api.limits.rules import LimitsFileInvalid, Rule, read_rules
 from keepsite.errors import LimitReached
 from keepsite.identity.principal import Principal
+from keepsite.memcached import is_address
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -189,7 +189,7 @@ class TestMemcachedAway:
         assert 100 <= seen[200] <= passed + 100 + 4  # its share of 400, and what was under way
 
     def test_limits_are_shared_again_afterwards(self, limited, caller, memcached, monkeypatch):
-        monkeypatch.setattr("keepsite.api.limits.counters.DEAD_S", 0.2)
+        monkeypatch.setattr("keepsite.memcached.DEAD_S", 0.2)
         limited(FIVE, processes=5)
         memcached.kill()
         assert statuses(caller, 2) == [200, 429]  # a fifth of five
