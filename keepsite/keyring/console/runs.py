@@ -12,14 +12,22 @@ from django.http import Http404, HttpRequest, JsonResponse
 from django.template.loader import render_to_string
 from django.urls import URLPattern, path, reverse
 from django.utils import timezone
-from django.utils.html import format_html
+from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 
 from keepsite.acts import ActingAdmin
 from keepsite.keyring.console.live import REFRESH_S, live_run, run_pill
 from keepsite.keyring.console.starting import START_ACTS
 from keepsite.keyring.console.steering import STEER_ACTS
-from keepsite.keyring.console.words import RUN_KINDS, RUN_STATES, between, lasting, rate_words, scope_words
+from keepsite.keyring.console.words import (
+    RUN_KINDS,
+    RUN_STATES,
+    between,
+    lasting,
+    rate_words,
+    scope_words,
+    speed_words,
+)
 from keepsite.keyring.models import KEKRun, KEKRunFailure, ProjectKEK
 from keepsite.keyring.rotation import runs
 from keepsite.readonly import (
@@ -208,11 +216,13 @@ class KEKRunAdmin(ActingAdmin):
 
     @admin.display(description="rows", ordering="rows_done")
     def progress(self, run: KEKRun) -> SafeString:
-        """Done, failed, left."""
+        """Done, failed, left, and how fast; each stays on one line."""
         words = [f"{text(run.rows_done)} done"]
         words += [f"{text(run.rows_failed)} failed"] if run.rows_failed else []
         words += [f"{text(run.rows_left)} left"] if run.rows_left else []
-        return format_html("{}", ", ".join(words))
+        per_second = runs.progress(run).per_second
+        words += [speed_words(per_second)] if per_second else []
+        return format_html_join(", ", "{}", ((unbroken(phrase),) for phrase in words))
 
     @admin.display(description="why", ordering="reason")
     def why(self, run: KEKRun) -> SafeString:
