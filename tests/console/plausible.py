@@ -420,7 +420,7 @@ def _approvals(now):
         state = [states.WAITING, states.WAITING, *list(states)[1:]][number]
         is_decided = state != states.WAITING
         ActRequest.objects.create(
-            id=f"00000000-0000-4000-8000-{number:012}",
+            id=f"00000000-0000-4000-a000-{number:012}",
             noun="secrets_app.secret",
             act="purge",
             title=f"Purge the secret {secret}",

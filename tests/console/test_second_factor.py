@@ -207,7 +207,9 @@ class TestRecoveryCodes:
         assert not second_factor.accepts(nils, enrolled.codes[0])
 
     def test_few_left_are_told(self, enrolled, client):
-        RecoveryCode.objects.filter(pk__in=RecoveryCode.objects.values("pk")[:8]).delete()
+        RecoveryCode.objects.filter(
+            pk__in=list(RecoveryCode.objects.values_list("pk", flat=True)[:8])
+        ).delete()
         log_in(client)
         page = client.post("/admin/login/code/", {"code": enrolled.shows()}, follow=True)
 
