@@ -193,7 +193,7 @@ class SecretViewSet(UnderSecret):
                 Parameter(
                     name="Content-Encoding",
                     location="header",
-                    schema=one_of("base64", "binary"),
+                    schema=one_of("", "base64", "binary"),
                     description="base64: the body is decoded; binary, or none: it is stored as it is",
                 ),
             ),
