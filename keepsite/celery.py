@@ -4,6 +4,7 @@ import os
 
 from celery import Celery
 from celery.signals import (
+    import_modules,
     setup_logging,
     worker_before_create_process,
     worker_init,
@@ -14,6 +15,17 @@ from kombu.transport import TRANSPORT_ALIASES
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "keepsite.settings")
 
 TRANSPORT_ALIASES["filesystem"] = "keepsite.folder_transport:Transport"
+
+
+@import_modules.connect
+def _share_metrics(**_: object) -> None:
+    """Connected before the application is made: Celery's own receiver imports the metrics library."""
+    from django.conf import settings  # noqa: PLC0415  # not configured yet when Celery imports this module
+
+    from keepsite.metrics import files  # noqa: PLC0415
+
+    files.share(settings.STATE_DIR)
+
 
 app = Celery("keepsite")
 app.config_from_object("django.conf:settings", namespace="CELERY")
@@ -31,9 +43,6 @@ def _before_forking(**_: object) -> None:
     from django.conf import settings  # noqa: PLC0415  # not configured yet when Celery imports this module
 
     from keepsite.env import broker_folders  # noqa: PLC0415
-    from keepsite.metrics import files  # noqa: PLC0415
-
-    files.share(settings.STATE_DIR)  # before anything imports the metrics library
     from keepsite.startup import refuse_bad_settings, refuse_modules_before_fork  # noqa: PLC0415
 
     refuse_modules_before_fork()

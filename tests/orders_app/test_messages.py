@@ -194,6 +194,12 @@ def listed(product):
     return [json.loads(line) for line in product.manage("dead_letters", "list", "--json").splitlines()]
 
 
+def told(whole):
+    """What /metrics says."""
+    with urllib.request.urlopen(f"{whole.url}/metrics", timeout=10) as answer:
+        return answer.read().decode()
+
+
 @pytest.mark.processes
 class TestWholeProduct:
     def test_an_order_is_made(self, whole):
@@ -203,13 +209,16 @@ class TestWholeProduct:
         wait_until(lambda: remote.get(path).json()["status"] == "ACTIVE", 60)
 
     def test_the_relays_figures_are_metrics_of_the_node(self, whole):
-        def told():
-            with urllib.request.urlopen(f"{whole.url}/metrics", timeout=10) as answer:
-                return answer.read().decode()
-
-        wait_until(lambda: 'keepsite_queue_messages{queue="keepsite.orders"} ' in told(), 30)
+        wait_until(lambda: 'keepsite_queue_messages{queue="keepsite.orders"} ' in told(whole), 30)
         for name in ("waiting", "oldest_waiting_seconds", "retried", "dead_letters"):
-            assert f"\nkeepsite_orders_{name} " in told()
+            assert f"\nkeepsite_orders_{name} " in told(whole)
+
+    def test_the_workers_calls_are_metrics_of_the_node(self, whole):
+        remote = Remote(whole)
+        path = remote.order_key()
+        wait_until(lambda: remote.get(path).json()["status"] == "ACTIVE", 60)
+
+        wait_until(lambda: 'verb="random"' in told(whole), 30)
 
     def test_a_worker_of_a_drained_node_takes_nothing_until_it_is_undrained(self, whole):
         remote = Remote(whole)
