@@ -69,7 +69,7 @@ EVERYBODY = [*ROLES, NOBODY]
 @pytest.fixture
 def store(mkek):
     """Rows of every kind and state, few of each: every role looks at all of them."""
-    fill(projects=12, secrets=40, orders=24)
+    fill(projects=6, secrets=16, orders=12)
 
 
 def page_of(model, act):

@@ -88,7 +88,7 @@ class TestRetire:
 
     def test_a_worker_that_is_at_an_order_keeps_nothing(self, api, order):
         api.store("makes the key")
-        (held,) = services.claim(order.id)
+        held = services.claim(order.id)
         retire()
 
         fulfil.settle(held)

@@ -268,7 +268,7 @@ class TestNothingIsWritten:
     def test_when_the_payload_row_cannot_be_inserted(self, api, monkeypatch):
         api.store("warms the key")
         before = written_rows()
-        monkeypatch.setattr(Payload, "save", lambda *_, **__: 1 / 0)
+        monkeypatch.setattr(Payload.objects, "bulk_create", lambda *_, **__: 1 / 0)
 
         assert api.post("/v1/secrets", TEXT).status_code == 500
         assert written_rows() == before
