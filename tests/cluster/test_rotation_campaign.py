@@ -9,7 +9,9 @@ pytestmark = pytest.mark.processes
 
 class TestCampaign:
     def test_no_request_fails_and_every_secret_reads_back(self, tmp_path, new_database_url):
-        report = campaign(tmp_path / "state", secrets=150, projects=8, database_url=new_database_url())
+        report = campaign(
+            tmp_path / "state", secrets=150, projects=8, pause_s=0.05, database_url=new_database_url()
+        )
 
         assert report.failures == []
         assert (report.wrong, report.left) == (0, 0)

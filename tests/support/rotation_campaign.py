@@ -56,10 +56,11 @@ class Report:
 class Campaign:
     """One product, its traffic, and what is done to it."""
 
-    def __init__(self, product, *, secrets, projects, bar, database):
+    def __init__(self, product, *, secrets, projects, bar, database, pause_s):
         self.product, self.rows = product, ProductRows(product)
         self.secrets = secrets
-        self.traffic = Traffic(product.port, [f"project-{number}" for number in range(projects)])
+        names = [f"project-{number}" for number in range(projects)]
+        self.traffic = Traffic(product.port, names, pause_s=pause_s)
         self.bar = bar
         self.report = Report(database=database, secrets=secrets, projects=projects)
 
@@ -181,8 +182,8 @@ class Campaign:
         self.bar.update(task, completed=total)
 
 
-def campaign(folder, *, secrets, projects, database_url=None, bar=None, database="SQLite"):
-    """Run one; its report."""
+def campaign(folder, *, secrets, projects, database_url=None, bar=None, database="SQLite", pause_s=0.0):
+    """Run one; its report.  Clients rest for ``pause_s`` after each request."""
     product = Product(
         folder,
         database_url=database_url,
@@ -194,8 +195,9 @@ def campaign(folder, *, secrets, projects, database_url=None, bar=None, database
     with bar or Progress(disable=True) as shown:
         try:
             product.setup().start()
-            running = Campaign(product, secrets=secrets, projects=projects, bar=shown, database=database)
-            return running.run()
+            return Campaign(
+                product, secrets=secrets, projects=projects, bar=shown, database=database, pause_s=pause_s
+            ).run()
         finally:
             product.stop()
 

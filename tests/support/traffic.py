@@ -35,10 +35,14 @@ class Client:
 
 
 class Traffic:
-    """Readers and writers until told to stop; everything that did not go as it must is a failure."""
+    """Readers and writers until told to stop; everything that did not go as it must is a failure.
 
-    def __init__(self, port, projects):
+    Each of them rests for ``pause_s`` after a request.
+    """
+
+    def __init__(self, port, projects, *, pause_s=0.0):
         self.port, self.projects = port, projects
+        self._pause_s = pause_s
         self.stored = {}  # path: (project, text)
         self.reads = self.writes = 0
         self.failures = []
@@ -130,4 +134,5 @@ class Traffic:
                 self.failures.append(repr(error))
                 client = Client(self.port)
             self.slowest_s = max(self.slowest_s, time.monotonic() - began)
+            self._stop.wait(self._pause_s)
         client.close()
