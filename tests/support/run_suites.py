@@ -46,7 +46,8 @@ ON_MARIADB_ALONE = (
 )
 # What starts processes mostly waits for them: it runs beside the rest, marked with a plus.
 PROCESSES = "processes or browser or keystone"
-CLUSTER = "tests/cluster"  # kills them, which takes the longest
+# Kills and browsers, which take the longest: a part of their own, marked with two.
+LONGEST = ("tests/cluster", "tests/console", "tests/openapi")
 _saying = threading.Lock()
 OUTCOME = re.compile(r"(\d+) (passed|failed|error)")
 SUMMARY = re.compile(r"^=*\s*(?=.*\b(passed|failed|error|errors|skipped|deselected)\b).* in [\d.]+s.*$")
@@ -116,12 +117,12 @@ def main() -> int:
             Suite("SQLite", "-m", f"not ({PROCESSES})", *on_sqlite, env=clean),
             Suite(
                 "SQLite +",
-                *("-m", PROCESSES, f"--ignore={CLUSTER}", *on_sqlite),
+                *("-m", PROCESSES, *(f"--ignore={place}" for place in LONGEST), *on_sqlite),
                 env=clean | {"TESTS_BROKER_URL": first_broker.url},
             ),
             Suite(
                 "SQLite ++",
-                *("-m", PROCESSES, CLUSTER, *on_sqlite),
+                *("-m", PROCESSES, *LONGEST, *on_sqlite),
                 env=clean,
             ),
             Suite(
