@@ -171,11 +171,11 @@ class TestTwoAppliances:
             folder = tmp_path / name
             folder.mkdir()
             appliances[name] = NetworkHSM(
-                folder, clone_of(product.token, folder), timeout_ms=300, sticky=True
+                folder, clone_of(product.token, folder), timeout_ms=1000, sticky=True
             )
             appliances[name].start()
         Path(product.environment["KEEPSITE_HSM_CONFIG"]).write_text(
-            'profile = "softhsm"\n'
+            'profile = "softhsm"\nbudget_ms = 10000\n'  # a busy machine is slow, but nobody is away
             + "".join(
                 pkcs11_standins.member(name, one.module, product.token) for name, one in appliances.items()
             )

@@ -111,7 +111,8 @@ class Campaign:
         with self._step("sealing payloads anew", total) as told:
             paced = () if total > ENOUGH_ROWS else ("--rate", self._slowly(total))
             self._killed_command("pkek_reencrypt", *paced, when=lambda: self._moved(told, total) > total / 4)
-            self._killed_worker(lambda: self._moved(told, total), total, paced)
+            slowly = paced and ("--rate", self._slowly(total, seconds=20))
+            self._killed_worker(lambda: self._moved(told, total), total, slowly)
             wait_until(lambda: self._moved(told, total) >= total and self._run_has_ended(), 600)
         self._note_rate("pkek_reencrypt by workers", self._last_run())
         self._to_its_end("pkek_reencrypt")  # what writers stored under a former key at its very end
@@ -139,9 +140,9 @@ class Campaign:
         command.wait()
         self.report.kills.append(arguments[0])
 
-    def _slowly(self, rows):
+    def _slowly(self, rows, *, seconds=6):
         """A pace that leaves time to kill what keeps it."""
-        return str(max(rows / 6, 1))
+        return str(max(rows / seconds, 1))
 
     def _to_its_end(self, *arguments):
         """Run a command until nothing is left; one that stands behind a killed one waits for its end."""
