@@ -401,6 +401,7 @@ def shown(console, rows):
             "worst ms",
             "worst 503 ms",
             "machine late ms",
+            "hung calls of one",
             "recovered s",
         ):
             table.add_column(heading, justify="right")
