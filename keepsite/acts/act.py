@@ -52,6 +52,10 @@ class Act(ABC):
     linked_fields: ClassVar[frozenset[str]] = frozenset()  # of its form, which a link may fill in
     can_wait: ClassVar[bool] = True  # for a second person's approval; not what shows something once
 
+    def for_page(self) -> "Act":
+        """The act as one request uses it: one that keeps what it looked up gives a new one of itself."""
+        return self
+
     def is_open_to(self, user: Any, row: Any) -> bool:  # noqa: ARG002  # Any: Django's user, the act's model
         """Whether this operator, who has the permission, may do it to ``row``."""
         return True
@@ -79,6 +83,10 @@ class Act(ABC):
     def is_idle(self, rows: Rows) -> bool:
         """Whether there is nothing it could do, so that no form is offered."""
         return self.scope != "list" and not rows
+
+    def idle_words(self, rows: Rows) -> str:  # noqa: ARG002  # for those that can say why
+        """What the page says where no form is offered."""
+        return "There is nothing to do here."
 
     def phrase(self, rows: Rows) -> str:
         """What must be typed for a destructive act: the row's name, or the number of rows.

@@ -121,7 +121,7 @@ class ActingAdmin(ReadOnlyAdmin):
             raise Http404
         if not (request.user.has_perm(act.permission) and self.has_view_permission(request)):
             raise PermissionDenied
-        return act
+        return act.for_page()
 
     def export_view(self, request: HttpRequest, kind: str) -> HttpResponseBase:
         """The whole list, as narrowed by search and filters, as a file."""
@@ -275,6 +275,7 @@ class ActingAdmin(ReadOnlyAdmin):
             facts=preview.facts if preview else act.facts(rows),
             table=act.table(rows) if rows else None,
             form=form,
+            idle="" if form else act.idle_words(rows),
             ids=tuple(str(row.pk) for row in rows),
             previewed=preview.choices if preview else "",
             label=self._label(act, is_previewed=preview is not None),

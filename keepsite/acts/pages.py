@@ -29,6 +29,7 @@ class ActPage:
     facts: tuple[Fact, ...]
     table: Table | None
     form: ReasonForm | None
+    idle: str
     ids: tuple[str, ...]
     previewed: str
     label: str

@@ -9,6 +9,7 @@ from django.urls import reverse
 from keepsite.approvals.models import ActRequest
 from keepsite.identity.models import APIKey
 from keepsite.keyring.models import MKEK, KEKRun, ProjectKEK
+from keepsite.nodes.models import Node, Promotion
 from keepsite.operators.models import Lockout
 from keepsite.projects.models import Project, ProjectQuota
 from keepsite.readonly import ReadOnlyAdmin, list_url
@@ -28,6 +29,7 @@ GROUPS: tuple[tuple[str, tuple[type[Model], ...]], ...] = (
     ("Stored", (Project, Secret, Container, Order, DeadLetter)),
     ("Use", (SecretConsumer, ContainerConsumer, ContainerSecret)),
     ("Keys", (MKEK, ProjectKEK, KEKRun, TransportKey)),
+    ("Nodes", (Node, Promotion)),
     ("Access", (APIKey, ACL, ProjectQuota, User, ActRequest, Lockout)),
     ("Audit", (AuditRecord, AuditChain)),
 )

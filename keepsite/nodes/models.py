@@ -10,13 +10,22 @@ from keepsite.nodes.states import Colour, NodeState
 COLOURS = [(str(colour), str(colour)) for colour in Colour]
 
 
+class KnownNodes(models.Manager["Node"]):
+    """All nodes but those that operators had forgotten."""
+
+    def get_queryset(self) -> models.QuerySet["Node"]:
+        """Those."""
+        return super().get_queryset().filter(forgotten_at=None)
+
+
 class Node(models.Model):
     """A host that runs Keepsite: what its agent last reported, and what operators want of it.
 
     ``version`` and ``pending_migrations`` are those of the code on that host.
     ``requests_in_flight`` is what its API worked on at the last heartbeat; while its workers are
     to take nothing, those that still hold something count too.  ``lost_at`` is when the schedule
-    noticed that it had sent none for long; the next one unsets it.
+    noticed that it had sent none for long; the next one unsets it.  ``forgotten_at`` stands in rows that
+    the steps of promotions still name; a heartbeat unsets that too.
     """
 
     class Role(models.TextChoices):
@@ -37,10 +46,18 @@ class Node(models.Model):
     wanted_at = models.DateTimeField(null=True)
     heartbeat_at = models.DateTimeField()
     lost_at = models.DateTimeField(null=True)
+    forgotten_at = models.DateTimeField(null=True)
     registered_at = models.DateTimeField(default=timezone.now, editable=False)
+
+    objects = KnownNodes()
+    every = models.Manager["Node"]()
 
     class Meta:
         ordering = ("name",)
+        permissions = (
+            ("steer_node", "Can drain a node and set its colour"),
+            ("forget_node", "Can forget a node that is gone"),
+        )
 
     def __str__(self) -> str:
         return str(self.name)
@@ -89,6 +106,7 @@ class Promotion(models.Model):
 
     class Meta:
         ordering = ("-created_at", "id")
+        permissions = (("steer_promotion", "Can start, resume and roll back a promotion"),)
 
     def __str__(self) -> str:
         return f"promotion {self.id}"

@@ -5,10 +5,11 @@ from datetime import datetime, timedelta
 
 import structlog
 from django.db import IntegrityError
+from django.db.models import ProtectedError
 
 from keepsite import audit, writes
 from keepsite.errors import Conflict, NotFound
-from keepsite.nodes.models import Node
+from keepsite.nodes.models import Node, PromotionStep
 from keepsite.nodes.states import Colour, NodeState
 
 log = structlog.get_logger(__name__)
@@ -27,7 +28,15 @@ class Report:
     state: NodeState
 
 
-def heartbeat(report: Report, *, now: datetime) -> NodeState:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wish:
+    """What a node is to be, and whether an operator has ever said so: "none" may be a wish too."""
+
+    state: NodeState
+    is_given: bool
+
+
+def heartbeat(report: Report, *, now: datetime) -> Wish:
     """Store what a node reports; return what operators want it to be.
 
     A node that is not known yet is registered with the state its file holds, so that a lost table
@@ -46,8 +55,9 @@ def heartbeat(report: Report, *, now: datetime) -> NodeState:
         "is_draining": report.state.draining,
         "heartbeat_at": now,
         "lost_at": None,
+        "forgotten_at": None,
     }
-    rows = Node.objects.filter(name=report.name)
+    rows = Node.every.filter(name=report.name)
 
     def store() -> None:
         if not rows.update(**reported):
@@ -65,7 +75,8 @@ def heartbeat(report: Report, *, now: datetime) -> NodeState:
             f"Another agent registered the node {report.name!r} at this moment. "
             "Give every node a KEEPSITE_NODE_NAME of its own."
         ) from error
-    return rows.get().wanted
+    node = rows.get()
+    return Wish(state=node.wanted, is_given=node.wanted_at is not None)
 
 
 def want(node_name: str, state: NodeState, *, actor: audit.Actor, reason: str, now: datetime) -> Node:
@@ -80,9 +91,14 @@ def want(node_name: str, state: NodeState, *, actor: audit.Actor, reason: str, n
     node = find(node_name)
     if state.draining and state.colour is Colour.NONE:
         raise Conflict(f"{node.name} has no colour, so it has nothing to drain.")
+    before = str(node.wanted)
     put_wish(node, state, by=actor.user_id or "", now=now)
     audit.record(
-        "node.state_wanted", actor=actor, subject=node, reason=f"{state}: {reason}" if reason else str(state)
+        "node.state_wanted",
+        actor=actor,
+        subject=node,
+        reason=f"{state}: {reason}" if reason else str(state),
+        change=audit.Change(before={"wanted": before}, after={"wanted": str(state)}),
     )
     return node
 
@@ -103,19 +119,28 @@ def put_wish(node: Node, state: NodeState, *, by: str, now: datetime) -> None:
 def forget(
     node_name: str, *, actor: audit.Actor, reason: str, now: datetime, heard_within: timedelta
 ) -> None:
-    """Remove a node that is gone for good.
+    """Take a node that is gone for good off every list; one that sends a heartbeat again is back.
 
     Raises:
         NotFound: no such node.
-        Conflict: it still sends heartbeats, or steps of a promotion name it.
+        Conflict: it still sends heartbeats, or an open promotion is about it.
     """
     audit.require_operator(actor)
     node = find(node_name)
     if node.is_heard(now=now, within=heard_within):
         raise Conflict(f"{node.name} still sends heartbeats. Stop its node agent first.")
+    if PromotionStep.objects.filter(node=node, promotion__open_marker=True).exists():
+        raise Conflict(f"The open promotion is about {node.name}. Roll it back, or let it end, first.")
     rows = Node.objects.filter(name=node.name)
-    writes.commit(rows.delete, committed=lambda: not rows.exists())
-    audit.record("node.forgotten", actor=actor, subject=node, reason=reason)
+
+    def store() -> None:
+        try:
+            rows.delete()
+        except ProtectedError:  # steps of former promotions keep its row
+            rows.update(forgotten_at=now, colour=Colour.NONE, wanted_colour=Colour.NONE)
+
+    writes.commit(store, committed=lambda: not rows.exists())
+    audit.record("node.forgotten", actor=actor, subject=f"node:{node.name}", reason=reason)
 
 
 def mark_lost(*, now: datetime, silent_for: timedelta) -> list[str]:

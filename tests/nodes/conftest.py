@@ -41,7 +41,7 @@ class Host:
         return str(state_file.read(self.path))
 
     def beat(self, now=None):
-        wanted = services.heartbeat(
+        wish = services.heartbeat(
             Report(
                 name=self.name,
                 role="api",
@@ -53,8 +53,8 @@ class Host:
             ),
             now=now or timezone.now(),
         )
-        if wanted != state_file.read(self.path):
-            state_file.write(self.path, wanted)
+        if wish.state != state_file.read(self.path):
+            state_file.write(self.path, wish.state)
 
     def close(self):
         self.server.shutdown()

@@ -38,6 +38,18 @@ class TestHeartbeat:
 
         assert state_file.read(limits.state_path) == NodeState(Colour.BLUE)
 
+    def test_offline_is_written_also_where_there_never_was_a_colour(self, db, limits):
+        """Without a file its workers would go on taking messages."""
+        agent = NodeAgent(limits)
+        agent.beat()
+        assert state_file.takes_work(limits.state_path)
+
+        services.want("tests", DOWN, actor=ACTOR, reason="rest", now=timezone.now())
+        agent.beat()
+
+        assert limits.state_path.read_text() == "none down\n"
+        assert not state_file.takes_work(limits.state_path)
+
     def test_a_database_that_is_away_changes_nothing(self, db, limits, settings):
         from django.db import OperationalError, connection
 

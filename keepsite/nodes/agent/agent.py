@@ -15,8 +15,7 @@ from keepsite.nodes import services, state_file
 from keepsite.nodes.in_flight import requests_in_flight
 from keepsite.nodes.limits import NodeLimits
 from keepsite.nodes.promotion import runner
-from keepsite.nodes.services import Report
-from keepsite.nodes.states import NodeState
+from keepsite.nodes.services import Report, Wish
 
 log = structlog.get_logger(__name__)
 
@@ -42,8 +41,8 @@ class NodeAgent:
     def beat(self) -> None:
         """Report once and follow what is wanted; then take a promotion's step if one is due."""
         try:
-            wanted = services.heartbeat(self._report(), now=timezone.now())
-            self._follow(wanted)
+            wish = services.heartbeat(self._report(), now=timezone.now())
+            self._follow(wish)
             runner.advance(self.limits, now=timezone.now())
         except (DatabaseError, KeepsiteError, OSError) as error:
             if not self._is_cut_off:
@@ -55,11 +54,13 @@ class NodeAgent:
                 log.info("node_agent.back")
             self._is_cut_off = False
 
-    def _follow(self, wanted: NodeState) -> None:
-        before = state_file.read(self.limits.state_path)
-        if wanted != before:
-            state_file.write(self.limits.state_path, wanted)
-            log.info("node_agent.state_changed", before=str(before), after=str(wanted))
+    def _follow(self, wish: Wish) -> None:
+        path = self.limits.state_path
+        before = state_file.read(path)
+        # without a file workers take work: a node that is to be none must say so in one
+        if wish.state != before or (wish.is_given and not path.exists()):
+            state_file.write(path, wish.state)
+            log.info("node_agent.state_changed", before=str(before), after=str(wish.state))
 
     def _report(self) -> Report:
         if self._beats % SCHEMA_EVERY == 0:

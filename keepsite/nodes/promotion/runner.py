@@ -81,7 +81,7 @@ def _begin(promotion: Promotion, step: PromotionStep, limits: NodeLimits, now: d
         if not check.holds:
             raise _StepFailed(f"Not so: {check.name} ({check.seen}).")
     if step.act == PromotionStep.Act.DRAIN:
-        others = _serving_green(limits, now) - {node.name}
+        others = serving_green(limits, now) - {node.name}
         if len(others) < limits.min_green:
             raise _StepFailed(
                 f"Only {len(others)} green nodes would be left without {node.name}; "
@@ -125,7 +125,8 @@ def _is_reached(step: PromotionStep, limits: NodeLimits, now: datetime) -> bool:
     return True
 
 
-def _serving_green(limits: NodeLimits, now: datetime) -> set[str]:
+def serving_green(limits: NodeLimits, now: datetime) -> set[str]:
+    """Names of the API nodes that carry the traffic, and are to go on doing so."""
     serving = Node.objects.filter(
         role=Node.Role.API,
         colour=Colour.GREEN,

@@ -30,7 +30,7 @@ def start(limits: NodeLimits, *, actor: audit.Actor, reason: str, now: datetime)
             "Not started. " + " ".join(f"Not so: {check.name} ({check.seen})." for check in failed)
         )
     promotion = Promotion(id=new_id(), started_by=actor.user_id or "", reason=reason, created_at=now)
-    blue, green = (_nodes_of(colour) for colour in (Colour.BLUE, Colour.GREEN))
+    blue, green = (nodes_of(colour) for colour in (Colour.BLUE, Colour.GREEN))
     steps = [(node, Act.TO_GREEN) for node in blue] + demotion_of(green)
     rows = steps_of(promotion, steps, first=0)
 
@@ -42,7 +42,11 @@ def start(limits: NodeLimits, *, actor: audit.Actor, reason: str, now: datetime)
         writes.commit(store, committed=Promotion.objects.filter(id=promotion.id).exists)
     except IntegrityError as error:
         raise Conflict("Another promotion was started at this moment. `promote status` shows it.") from error
-    audit.record("promotion.started", actor=actor, subject=promotion, reason=reason)
+    change = audit.Change(
+        before={"blue": [node.name for node in blue], "green": [node.name for node in green]},
+        after={"state": str(promotion.state), "steps": [str(step) for step in rows]},
+    )
+    audit.record("promotion.started", actor=actor, subject=promotion, reason=reason, change=change)
     return promotion
 
 
@@ -65,7 +69,9 @@ def resume(promotion: Promotion, *, actor: audit.Actor, reason: str) -> None:
         )
 
     writes.commit(store, committed=rows.filter(state=state).exists)
-    audit.record("promotion.resumed", actor=actor, subject=promotion, reason=reason)
+    audit.record(
+        "promotion.resumed", actor=actor, subject=promotion, reason=reason, change=_moved(promotion, state)
+    )
     promotion.refresh_from_db()
 
 
@@ -86,7 +92,8 @@ def roll_back(promotion: Promotion, *, actor: audit.Actor, reason: str) -> None:
             )
 
     writes.commit(store, committed=rows.filter(state=Promotion.State.ROLLING_BACK).exists)
-    audit.record("promotion.rolled_back", actor=actor, subject=promotion, reason=reason)
+    change = _moved(promotion, Promotion.State.ROLLING_BACK)
+    audit.record("promotion.rolled_back", actor=actor, subject=promotion, reason=reason, change=change)
     promotion.refresh_from_db()
 
 
@@ -102,5 +109,10 @@ def open_promotion() -> Promotion:
     return promotion
 
 
-def _nodes_of(colour: Colour) -> list[Node]:
+def _moved(promotion: Promotion, state: Promotion.State) -> audit.Change:
+    return audit.Change(before={"state": str(promotion.state)}, after={"state": str(state)})
+
+
+def nodes_of(colour: Colour) -> list[Node]:
+    """The API nodes that are of this colour now, in the order of their turns."""
     return list(Node.objects.filter(role=Node.Role.API, colour=colour).order_by("name"))

@@ -7,11 +7,20 @@ const told = document.querySelector("[data-live-told]");
 const lost = document.querySelector("[data-live-lost]");
 const shown = new Map();
 
+// a link that has the focus keeps it where its page is still linked to
+const replace = (part, html) => {
+  const focused = part.contains(document.activeElement) ? document.activeElement.getAttribute("href") : null;
+  part.innerHTML = html;
+  if (focused !== null) {
+    part.querySelector(`a[href="${CSS.escape(focused)}"]`)?.focus({ preventScroll: true });
+  }
+};
+
 const show = (parts) => {
   for (const [name, html] of Object.entries(parts)) {
     if (shown.get(name) !== html) {  // what stays the same keeps its focus and its selection
       shown.set(name, html);
-      document.querySelector(`[data-live-part="${name}"]`).innerHTML = html;
+      replace(document.querySelector(`[data-live-part="${name}"]`), html);
     }
   }
 };
@@ -28,9 +37,9 @@ const refresh = async () => {
   let isOver = false;
   if (!document.hidden) {
     try {
-      const run = await ask();
-      show(run.parts);
-      isOver = run.is_over;
+      const answer = await ask();
+      show(answer.parts);
+      isOver = answer.is_over;
       lost.hidden = true;
       told.hidden = isOver;
     } catch {

@@ -1,0 +1,1 @@
+"""How the console shows nodes and promotions, and what operators do with them there."""

@@ -1,0 +1,217 @@
+"""Nodes and promotions as their pages show them, refreshed while one looks."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+
+from keepsite.nodes.console.words import (
+    STEP_STATES,
+    node_pill,
+    promotion_pill,
+    state_words,
+    step_words,
+)
+from keepsite.nodes.limits import NodeLimits
+from keepsite.nodes.models import Node, Promotion, PromotionStep
+from keepsite.nodes.states import Colour
+from keepsite.readonly import (
+    Heading,
+    Notice,
+    Row,
+    Table,
+    Tone,
+    breakable,
+    detail_url,
+    moment,
+    pill,
+)
+
+REFRESH_S = 2
+HEADINGS = (
+    Heading(label="Node"),
+    Heading(label="State"),
+    Heading(label="Version"),
+    Heading(label="Requests", is_number=True),
+    Heading(label="Heard (UTC)"),
+)
+LEADS = {
+    Colour.BLUE: "Waits with another release, or rests.",
+    Colour.GREEN: "Carries the traffic.",
+    Colour.NONE: "In no pool, and its workers rest.",
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pool:
+    """The nodes of one colour."""
+
+    name: str
+    title: str
+    lead: str
+    summary: str
+    table: Table | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StepLine:
+    """A step: what it does, how it stands, and when it was taken."""
+
+    label: str
+    state: SafeString
+    times: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LivePromotion:
+    """A promotion as its page shows it, and the page of all nodes while it is open."""
+
+    url: str
+    state: SafeString
+    notice: Notice
+    done: int
+    total: int
+    numbers: str
+    steps: tuple[StepLine, ...]
+    is_over: bool
+
+
+def pools(nodes: Iterable[Node], *, now: datetime, limits: NodeLimits) -> tuple[Pool, ...]:
+    """Blue and green side by side; a third of those without a colour, if there are any."""
+    nodes = list(nodes)
+    found = []
+    for colour in (Colour.BLUE, Colour.GREEN, Colour.NONE):
+        of_colour = [node for node in nodes if node.colour == colour]
+        if of_colour or colour is not Colour.NONE:
+            found.append(_pool(colour, of_colour, now=now, limits=limits))
+    return tuple(found)
+
+
+def live_promotion(promotion: Promotion, *, now: datetime, limits: NodeLimits) -> LivePromotion:
+    """From its row, its steps, and whether any node is heard: three statements."""
+    steps = list(promotion.steps.all())
+    counted = [step for step in steps if step.state != PromotionStep.State.DROPPED]
+    stopped_at = _stopped_at(promotion, steps)
+    done = sum(step.state == PromotionStep.State.DONE for step in counted)
+    return LivePromotion(
+        url=detail_url(Promotion, promotion.pk),
+        state=promotion_pill(promotion),
+        notice=_notice(promotion, counted, now=now, limits=limits),
+        done=done,
+        total=len(counted) or 1,
+        numbers=f"{done} of {len(counted)} steps done",
+        steps=tuple(_line(step, is_stopped=step is stopped_at) for step in steps),
+        is_over=promotion.open_marker is None,
+    )
+
+
+def _pool(colour: Colour, nodes: Sequence[Node], *, now: datetime, limits: NodeLimits) -> Pool:
+    title = {Colour.NONE: "Neither"}.get(colour, colour.capitalize())
+    serving = sum(
+        node.role == Node.Role.API
+        and not node.is_draining
+        and node.is_heard(now=now, within=limits.heard_within)
+        for node in nodes
+    )
+    words = f"{len(nodes)} {'node' if len(nodes) == 1 else 'nodes'}"
+    if colour is not Colour.NONE and nodes:
+        words += f", {serving} of them in the pool"
+    rows = tuple(_row(node, now=now, limits=limits) for node in nodes)
+    table = Table(caption=f"{title} nodes", headings=HEADINGS, rows=rows) if rows else None
+    return Pool(name=str(colour), title=title, lead=LEADS[colour], summary=words, table=table)
+
+
+def _row(node: Node, *, now: datetime, limits: NodeLimits) -> Row:
+    return Row.of(
+        HEADINGS,
+        detail_url(Node, node.pk),
+        breakable(node.name),
+        _state(node, now=now, limits=limits),
+        node.version,
+        node.requests_in_flight,
+        heard(node, now=now, limits=limits),
+    )
+
+
+def _state(node: Node, *, now: datetime, limits: NodeLimits) -> SafeString:
+    shown = node_pill(node, now=now, limits=limits)
+    notes = [] if node.role == Node.Role.API else [node.get_role_display()]
+    if node.wanted != node.state:
+        notes.append(f"is to be {state_words(node.wanted)}")
+    if node.pending_migrations:
+        notes.append("waits for migrate")
+    return format_html('{} <span class="note">{}</span>', shown, ", ".join(notes)) if notes else shown
+
+
+def heard(node: Node, *, now: datetime, limits: NodeLimits) -> SafeString | str:
+    """When it was heard last; the moment of a node that is heard every other second would only flicker."""
+    if node.is_heard(now=now, within=limits.heard_within):
+        return "just now"
+    return moment(node.heartbeat_at)
+
+
+def _stopped_at(promotion: Promotion, steps: Sequence[PromotionStep]) -> PromotionStep | None:
+    """The step that could not be taken."""
+    if promotion.state != Promotion.State.STOPPED:
+        return None
+    open_states = {PromotionStep.State.WAITING, PromotionStep.State.RUNNING}
+    return next((step for step in steps if step.state in open_states), None)
+
+
+def _line(step: PromotionStep, *, is_stopped: bool) -> StepLine:
+    label = f"{step.position + 1}. {step_words(step)}"
+    return StepLine(
+        label=f"{label}, to roll back" if step.is_rollback else label,
+        state=pill("Stopped", Tone.BAD) if is_stopped else pill(*STEP_STATES[step.state]),
+        times=_times(step),
+    )
+
+
+def _times(step: PromotionStep) -> str:
+    if step.started_at is None:
+        return ""
+    if step.ended_at is None:
+        return f"since {step.started_at:%H:%M:%S} UTC"
+    return f"{step.started_at:%H:%M:%S} to {step.ended_at:%H:%M:%S} UTC"
+
+
+def _notice(
+    promotion: Promotion, steps: Sequence[PromotionStep], *, now: datetime, limits: NodeLimits
+) -> Notice:
+    state = Promotion.State
+    match promotion.state:
+        case state.STOPPED:
+            words = (
+                f"{promotion.problem} Nothing moves until somebody decides: mend it and resume, or roll back."
+            )
+            return Notice(tone=Tone.BAD, message=words)
+        case state.DONE:
+            words = (
+                "Done: blue and green have changed places. To go back, promote once more:"
+                " the former release waits on the blue nodes."
+            )
+            return Notice(tone=Tone.GOOD, message=words)
+        case state.ROLLED_BACK:
+            words = "Rolled back: every node that was touched has its old colour again."
+            return Notice(tone=Tone.QUIET, message=words)
+    if not Node.objects.filter(heartbeat_at__gte=now - limits.heard_within).exists():
+        words = "No node is heard. Node agents take the steps: see that they run, and reach the database."
+        return Notice(tone=Tone.WARNING, message=words)
+    return Notice(
+        tone=Tone.WARNING if promotion.state == state.ROLLING_BACK else Tone.WAITING,
+        message=_under_way(promotion, steps, limits),
+    )
+
+
+def _under_way(promotion: Promotion, steps: Sequence[PromotionStep], limits: NodeLimits) -> str:
+    begin = "Rolling back. " if promotion.state == Promotion.State.ROLLING_BACK else ""
+    under_way = next((step for step in steps if step.state == PromotionStep.State.RUNNING), None)
+    if under_way is None:
+        return f"{begin}A node agent takes the next step within seconds."
+    waits = {
+        PromotionStep.Act.TO_GREEN: f" and is then watched for {limits.settle.total_seconds():g} s",
+        PromotionStep.Act.DRAIN: " until no request and no message is left there",
+    }.get(PromotionStep.Act(under_way.act), "")
+    return f"{begin}Step {under_way.position + 1}: {step_words(under_way)}{waits}."

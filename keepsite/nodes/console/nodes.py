@@ -1,0 +1,200 @@
+"""Nodes: blue beside green, and one node by itself."""
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any, ClassVar
+
+from django.contrib import admin
+from django.db.models import F, Q
+from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
+from django.template.loader import render_to_string
+from django.template.response import TemplateResponse
+from django.urls import URLPattern, path, reverse
+from django.utils import timezone
+
+from keepsite.acts import ActingAdmin
+from keepsite.acts.pages import Button
+from keepsite.nodes.console.live import REFRESH_S, heard, live_promotion, pools
+from keepsite.nodes.console.node_acts import Drain, Forget, SetColour, TakeOffline, Undrain
+from keepsite.nodes.console.promotion_acts import STEER, STEER_ACTS, StartPromotion
+from keepsite.nodes.console.words import node_pill, state_words
+from keepsite.nodes.limits import NodeLimits
+from keepsite.nodes.models import Node, Promotion
+from keepsite.nodes.states import Colour
+from keepsite.readonly import (
+    ChoiceFilter,
+    Detail,
+    EmptyState,
+    Fact,
+    Notice,
+    Section,
+    StateFilter,
+    Tone,
+    code,
+    relative,
+    text,
+)
+
+SHOWN_NODES = 500
+
+
+class RoleFilter(ChoiceFilter):
+    """What a node does."""
+
+    title = "role"
+    parameter_name = "role"
+    options = tuple(Node.Role.choices)
+
+
+@admin.register(Node)
+class NodeAdmin(ActingAdmin):
+    """Every node that ever sent a heartbeat and was not forgotten."""
+
+    title = "Node"
+    title_plural = "Nodes"
+    lead = "Green nodes carry the traffic; blue ones wait with another release, or rest."
+    empty = EmptyState(
+        sentence="No node has sent a heartbeat yet. A node agent does, beside each API and worker.",
+        commands=("manage.py node_agent",),
+    )
+    state_words: ClassVar = {
+        "green": "green",
+        "blue": "blue",
+        "none": "out of service",
+        "draining": "draining",
+        "unsettled": "not what it is to be",
+        "lost": "lost",
+    }
+    list_display = ("name", "role", "version")
+    list_filter = (StateFilter, RoleFilter)
+    search_fields = ("name", "version", "address")
+    search_help_text = "Part of a name, version or address"
+    ordering = ("name",)
+    list_per_page = SHOWN_NODES
+    change_list_template = "console/nodes/list.html"
+    acts = (Drain(), Undrain(), SetColour(), TakeOffline(), Forget())
+
+    def get_urls(self) -> list[URLPattern]:
+        """Also what the list asks for while it is open."""
+        live = path("pools/live/", self._guarded(self.live_view), name="nodes_node_live")
+        return [live, *super().get_urls()]
+
+    def states(self, now: datetime) -> Mapping[str, Q]:  # noqa: ARG002  # by column
+        """By column; "lost" as the schedule noticed it."""
+        settled = Q(wanted_colour=F("colour"), wants_draining=F("is_draining"))
+        return {
+            **{str(colour): Q(colour=colour) for colour in Colour},
+            "draining": Q(is_draining=True),
+            "unsettled": ~settled,
+            "lost": Q(lost_at__isnull=False),
+        }
+
+    def changelist_view(
+        self,
+        request: HttpRequest,
+        extra_context: dict[str, Any] | None = None,  # Any: template values
+    ) -> HttpResponse:
+        """The nodes by colour, and the open promotion."""
+        response = super().changelist_view(request, extra_context)
+        if isinstance(response, TemplateResponse) and response.context_data and "cl" in response.context_data:
+            now, limits = timezone.now(), NodeLimits.from_settings()
+            shown = response.context_data["cl"].result_list
+            promotion = Promotion.objects.filter(open_marker=True).first()
+            response.context_data |= {
+                "pools": pools(shown, now=now, limits=limits),
+                "live": live_promotion(promotion, now=now, limits=limits) if promotion else None,
+                "promotion_acts": _promotion_buttons(request, promotion),
+                "live_url": reverse("admin:nodes_node_live", query=request.GET or None),
+                "refresh_s": REFRESH_S,
+            }
+        return response
+
+    def live_view(self, request: HttpRequest) -> JsonResponse:
+        """The parts of the list that change while one looks."""
+        response = self.changelist_view(request)
+        if not isinstance(response, TemplateResponse) or "pools" not in (response.context_data or {}):
+            raise Http404
+        context = response.context_data
+        return JsonResponse(
+            {
+                "is_over": False,
+                "parts": {
+                    "promotion": render_to_string("console/nodes/parts/_open_promotion.html", context),
+                    "pools": render_to_string("console/nodes/parts/_found.html", context),
+                },
+            }
+        )
+
+    def detail(self, row: Node, *, now: datetime) -> Detail:
+        """What it is, what it is to be, and how it does."""
+        limits = NodeLimits.from_settings()
+        return Detail(
+            kind=self.title,
+            title=row.name,
+            state=node_pill(row, now=now, limits=limits),
+            notice=_notice(row, now=now, limits=limits),
+            sections=(
+                Section(
+                    title="Colour",
+                    facts=(
+                        Fact(label="Is", value=state_words(row.state), note="as its file says"),
+                        Fact(label="Is to be", value=state_words(row.wanted)),
+                        Fact(label="Wanted by", value=text(row.wanted_by)),
+                        Fact(label="Wanted", value=relative(row.wanted_at, now=now, absent="never said")),
+                    ),
+                ),
+                Section(
+                    title="How it does",
+                    facts=(
+                        Fact(label="Role", value=row.get_role_display()),
+                        Fact(label="Version", value=code(row.version)),
+                        Fact(
+                            label="Schema",
+                            value=f"{row.pending_migrations} migrations to come"
+                            if row.pending_migrations
+                            else "has every migration of its code",
+                        ),
+                        Fact(
+                            label="Under way",
+                            value=text(row.requests_in_flight),
+                            note="requests; of a node that takes nothing new, its busy workers too",
+                        ),
+                        Fact(label="Address", value=code(row.address)),
+                        Fact(label="Heard", value=heard(row, now=now, limits=limits)),
+                        Fact(label="Lost", value=relative(row.lost_at, now=now, absent="no")),
+                        Fact(label="First heard", value=relative(row.registered_at, now=now)),
+                    ),
+                ),
+            ),
+        )
+
+
+def _notice(node: Node, *, now: datetime, limits: NodeLimits) -> Notice | None:
+    if not node.is_heard(now=now, within=limits.heard_within):
+        words = (
+            f"No heartbeat since {node.heartbeat_at:%Y-%m-%d %H:%M:%S} UTC. Its balancer's view is its own:"
+            " this page knows only that the node agent or its database connection is away."
+        )
+        return Notice(tone=Tone.BAD if node.lost_at else Tone.WARNING, message=words)
+    if node.wanted != node.state:
+        words = f"It is to be {state_words(node.wanted)}, and follows within seconds."
+        return Notice(tone=Tone.WAITING, message=words)
+    return None
+
+
+def _promotion_buttons(request: HttpRequest, promotion: Promotion | None) -> list[Button]:
+    """What leads on from here: to start one, or out of the open one."""
+    if not request.user.has_perm(STEER):
+        return []
+    if promotion is None:
+        start = reverse("admin:nodes_promotion_list_act", args=(StartPromotion.name,))
+        return [Button(label="Promote blue to green", url=start, tone=Tone.QUIET)]
+    steering = (act for act in STEER_ACTS if act.applies_to(promotion, now=timezone.now()))
+    return [
+        Button(
+            label=act.label,
+            url=reverse("admin:nodes_promotion_act", args=(promotion.pk, act.name)),
+            tone=act.tone,
+        )
+        for act in steering
+    ]

@@ -1,0 +1,163 @@
+"""Promoting blue to green, going on after a stop, and the way back."""
+
+from datetime import datetime
+from functools import cached_property
+from typing import Any
+
+from django.utils import timezone
+
+from keepsite import audit
+from keepsite.acts import Act, Outcome
+from keepsite.acts.act import Rows
+from keepsite.nodes.console.words import names
+from keepsite.nodes.limits import NodeLimits
+from keepsite.nodes.models import Promotion
+from keepsite.nodes.promotion import services
+from keepsite.nodes.promotion.preflight import Check, preflight
+from keepsite.nodes.promotion.services import nodes_of
+from keepsite.nodes.states import Colour
+from keepsite.readonly import Fact, Tone, detail_url, pill
+
+STEER = "nodes.steer_promotion"
+
+
+class StartPromotion(Act):
+    """Exchange blue and green, if every check holds."""
+
+    name = "start"
+    label = "Promote"
+    permission = STEER
+    scope = "list"
+    is_destructive = True
+
+    def for_page(self) -> "StartPromotion":
+        """A new one, which asks the nodes once."""
+        return StartPromotion()
+
+    @cached_property
+    def _checks(self) -> list[Check]:
+        return preflight(NodeLimits.from_settings(), now=timezone.now())
+
+    def title(self, rows: Rows) -> str:  # noqa: ARG002  # of the list as a whole
+        """What the page asks."""
+        return "Promote blue to green"
+
+    def lead(self, rows: Rows) -> str:  # noqa: ARG002  # of the list as a whole
+        """What that means."""
+        limits = NodeLimits.from_settings()
+        return (
+            f"One node at a time, and never fewer than {limits.min_green} green ones in service. Node agents"
+            " take the steps, so closing this page stops nothing; a step that cannot be taken stops it, and"
+            " it can be rolled back at any moment."
+        )
+
+    def facts(self, rows: Rows) -> tuple[Fact, ...]:  # noqa: ARG002  # of the list as a whole
+        """The checks with what each saw, and then the steps."""
+        limits = NodeLimits.from_settings()
+        blue, green = nodes_of(Colour.BLUE), nodes_of(Colour.GREEN)
+        return (
+            *(_fact(check) for check in self._checks),
+            Fact(
+                label="First turn green",
+                value=names(blue),
+                note=f"One after the other, each watched for {limits.settle.total_seconds():g} s.",
+            ),
+            Fact(
+                label="Then drain and turn blue",
+                value=names(green),
+                note=f"One after the other, each with {limits.drain.total_seconds():g} s to finish its work.",
+            ),
+        )
+
+    def is_idle(self, rows: Rows) -> bool:  # noqa: ARG002  # of the list as a whole
+        """A check does not hold."""
+        return not all(check.holds for check in self._checks)
+
+    def idle_words(self, rows: Rows) -> str:  # noqa: ARG002  # of the list as a whole
+        """How many."""
+        failed = sum(not check.holds for check in self._checks)
+        words = "One check does" if failed == 1 else f"{failed} checks do"
+        return f"{words} not hold, so nothing is started. Mend what stands there, and reload the page."
+
+    def phrase(self, rows: Rows) -> str:  # noqa: ARG002  # of the list as a whole
+        """What must be typed."""
+        return "promote"
+
+    def perform(
+        self,
+        rows: Rows,  # noqa: ARG002  # of the list as a whole
+        *,
+        actor: audit.Actor,
+        wanted: dict[str, Any],  # Any: a form
+    ) -> Outcome:
+        """Durable on return; node agents take the steps."""
+        promotion = services.start(
+            NodeLimits.from_settings(), actor=actor, reason=wanted["reason"], now=timezone.now()
+        )
+        return Outcome(done="The promotion has begun.", url=detail_url(Promotion, promotion.pk))
+
+
+class ResumePromotion(Act):
+    """Try the step anew that failed."""
+
+    name = "resume"
+    label = "Resume"
+    permission = STEER
+
+    def applies_to(self, row: Promotion, *, now: datetime) -> bool:  # noqa: ARG002  # the row says it
+        """It has stopped."""
+        return row.state == Promotion.State.STOPPED
+
+    def title(self, rows: Rows) -> str:  # noqa: ARG002  # the page's trail names it
+        """What the page asks."""
+        return "Resume this promotion"
+
+    def lead(self, rows: Rows) -> str:
+        """What that means."""
+        return f"It goes on with the step that failed. {rows[0].problem}" if rows else ""
+
+    def perform(self, rows: Rows, *, actor: audit.Actor, wanted: dict[str, Any]) -> Outcome:  # Any: a form
+        """Durable on return."""
+        services.resume(rows[0], actor=actor, reason=wanted["reason"])
+        return Outcome(done="The promotion goes on.")
+
+
+class RollBackPromotion(Act):
+    """Every node its old colour; needs no second person, since it is the way out of trouble."""
+
+    name = "rollback"
+    label = "Roll back"
+    permission = STEER
+    tone = Tone.BAD
+    can_wait = False
+
+    def applies_to(self, row: Promotion, *, now: datetime) -> bool:  # noqa: ARG002  # the row says it
+        """It has not ended, and is not being rolled back."""
+        return row.state in {Promotion.State.RUNNING, Promotion.State.STOPPED}
+
+    def title(self, rows: Rows) -> str:  # noqa: ARG002  # the page's trail names it
+        """What the page asks."""
+        return "Roll this promotion back"
+
+    def lead(self, rows: Rows) -> str:  # noqa: ARG002  # the same for all
+        """What that means."""
+        return (
+            "Every node that was touched gets its old colour again, the old green ones first. It never"
+            " touches the schema, and no request is lost."
+        )
+
+    def perform(self, rows: Rows, *, actor: audit.Actor, wanted: dict[str, Any]) -> Outcome:  # Any: a form
+        """Durable on return; node agents take the steps."""
+        services.roll_back(rows[0], actor=actor, reason=wanted["reason"])
+        return Outcome(done="The promotion is being rolled back.")
+
+
+STEER_ACTS: tuple[Act, ...] = (ResumePromotion(), RollBackPromotion())
+
+
+def _fact(check: Check) -> Fact:
+    return Fact(
+        label=check.name if check.node else check.name[:1].upper() + check.name[1:],
+        value=pill("Holds", Tone.GOOD) if check.holds else pill("Not so", Tone.BAD),
+        note=check.seen,
+    )
