@@ -22,6 +22,11 @@ def is_waiting(now: datetime) -> Q:
     return Q(state=ActRequest.State.WAITING, expires_at__gt=now)
 
 
+def was_emergency() -> Q:
+    """What was done without the second person whom the rule demands."""
+    return Q(state=ActRequest.State.DONE, decided_by="")
+
+
 def ask(  # noqa: PLR0913  # what a second person must know to decide
     *,
     noun: str,

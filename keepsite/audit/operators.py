@@ -8,7 +8,7 @@ from keepsite.errors import NotAllowed
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ConsoleOperator:
-    """Who acts in the console, by the name they logged in with; ``approved_by`` is the second person."""
+    """Who acts, by the name they logged in with; ``approved_by`` is the second person."""
 
     user_id: str
     approved_by: str = ""

@@ -17,7 +17,7 @@ from django.utils.safestring import SafeString
 from keepsite import audit
 from keepsite.acts import Act, ActingAdmin, Outcome
 from keepsite.acts.act import Rows
-from keepsite.approvals import services
+from keepsite.approvals import commands, services
 from keepsite.approvals.models import ActRequest
 from keepsite.errors import Conflict, KeepsiteError, NotAllowed
 from keepsite.readonly import (
@@ -38,6 +38,11 @@ from keepsite.readonly import (
 )
 
 UNKNOWN = "This release does not know the act. Refuse it."
+COMMAND = (
+    "Approving does nothing by itself: it lets who asked run this command once, on the host where they are"
+    " logged in, with these very arguments and before it expires. Make sure that who asked, by the name of"
+    " that log-in, is somebody else than you."
+)
 GONE = "What this is about has changed since it was asked for. Refuse it; ask anew if it is still wanted."
 
 
@@ -156,6 +161,8 @@ class Approve(_Deciding):
     def lead(self, rows: Rows) -> str:
         """What that means."""
         asked = Asked.known(rows[0])
+        if commands.is_about_command(rows[0]):
+            return COMMAND
         if asked is None:
             return UNKNOWN
         return asked.act.lead(asked.rows) if asked.is_complete else GONE
@@ -170,6 +177,10 @@ class Approve(_Deciding):
         """Carried out at most once: whoever moves the request on carries it out."""
         (request,) = rows
         self._require_permission(request, _operator(actor.user_id))
+        if commands.is_about_command(request):
+            services.approve(request, actor=actor, reason=wanted["reason"])
+            words = f"{request.requested_by} may run it once, until {request.expires_at:%Y-%m-%d %H:%M} UTC."
+            return Outcome(done=f"Approved: {words}")
         requester = _operator(request.requested_by)
         if requester is None or not _may_do(request, requester):
             raise Conflict(f"{request.requested_by} may not do this any more. Refuse it.")
@@ -229,7 +240,9 @@ class ActRequestAdmin(ActingAdmin):
     )
     state_words: ClassVar = {
         "waiting": "waiting for approval",
+        "granted": "approved, to be run by command",
         "done": "approved and done",
+        "emergency": "done without approval",
         "failed": "approved, and failed",
         "unknown": "approved, end not known",
         "refused": "refused or withdrawn",
@@ -247,11 +260,13 @@ class ActRequestAdmin(ActingAdmin):
         state = ActRequest.State
         return {
             "waiting": services.is_waiting(now),
-            "done": Q(state=state.DONE),
+            "granted": _GRANTED & Q(expires_at__gt=now),
+            "done": Q(state=state.DONE) & ~Q(decided_by=""),
+            "emergency": services.was_emergency(),
             "failed": Q(state=state.FAILED),
-            "unknown": Q(state=state.APPROVED),
+            "unknown": Q(state=state.APPROVED) & ~_GRANTED,
             "refused": Q(state=state.REFUSED),
-            "expired": Q(state=state.WAITING, expires_at__lte=now),
+            "expired": (Q(state=state.WAITING) | _GRANTED) & Q(expires_at__lte=now),
         }
 
     def detail(self, row: ActRequest, *, now: datetime) -> Detail:
@@ -270,16 +285,12 @@ class ActRequestAdmin(ActingAdmin):
         decided = Section(
             title="Decided",
             facts=(
-                Fact(label="By", value=row.decided_by or missing("nobody yet")),
+                Fact(label="By", value=row.decided_by or missing(_nobody(row))),
                 Fact(label="Reason", value=text(row.decision_reason)),
                 Fact(label="When", value=relative(row.decided_at, now=now, absent="not yet")),
                 Fact(label="What came of it", value=text(row.outcome)),
             ),
-            note=(
-                "Its process ended while carrying it out: look at what it is about, and ask anew if needed."
-                if row.state == ActRequest.State.APPROVED
-                else ""
-            ),
+            note=_note(row),
         )
         return Detail(
             kind=self.title, title=row.title, state=self.shown_state(row), sections=(asked, decided)
@@ -288,8 +299,13 @@ class ActRequestAdmin(ActingAdmin):
     @admin.display(description="state")
     def shown_state(self, row: ActRequest) -> SafeString:
         """In a word."""
-        if row.state == ActRequest.State.WAITING and row.expires_at <= timezone.now():
+        is_open = row.state == ActRequest.State.WAITING or _is_granted(row)
+        if is_open and row.expires_at <= timezone.now():
             return pill("Expired", Tone.QUIET)
+        if _is_granted(row):
+            return pill("To be run", Tone.WAITING)
+        if row.state == ActRequest.State.DONE and not row.decided_by:
+            return pill("Emergency", Tone.BAD)
         return _PILLS[ActRequest.State(row.state)]()
 
     @admin.display(description="asked for", ordering="title")
@@ -315,9 +331,10 @@ class ActRequestAdmin(ActingAdmin):
     @admin.display(description="decided by", ordering="decided_by")
     def decided(self, row: ActRequest) -> SafeString | str:
         """Who decided."""
-        return row.decided_by or missing("nobody yet")
+        return row.decided_by or missing(_nobody(row))
 
 
+_GRANTED = Q(state=ActRequest.State.APPROVED, noun=commands.NOUN)
 _PILLS = {
     ActRequest.State.WAITING: lambda: pill("Waiting", Tone.WAITING),
     ActRequest.State.APPROVED: lambda: pill("End not known", Tone.WARNING),
@@ -327,6 +344,23 @@ _PILLS = {
 }
 
 
+def _is_granted(row: ActRequest) -> bool:
+    """Whether a command may be run."""
+    return row.state == ActRequest.State.APPROVED and commands.is_about_command(row)
+
+
+def _nobody(row: ActRequest) -> str:
+    return "nobody" if row.state == ActRequest.State.DONE else "nobody yet"
+
+
+def _note(row: ActRequest) -> str:
+    if _is_granted(row):
+        return "It has not been run yet."
+    if row.state == ActRequest.State.APPROVED:
+        return "Its process ended while carrying it out: look at what it is about, and ask anew if needed."
+    return ""
+
+
 def _act(request: ActRequest) -> tuple[ActingAdmin, Act]:
     try:
         model_admin = admin.site.get_model_admin(apps.get_model(request.noun))
@@ -334,12 +368,15 @@ def _act(request: ActRequest) -> tuple[ActingAdmin, Act]:
         raise Conflict(UNKNOWN) from error
     for act in getattr(model_admin, "acts", ()):
         if isinstance(model_admin, ActingAdmin) and act.name == request.act:
-            return model_admin, act
+            return model_admin, act.for_page()
     raise Conflict(UNKNOWN)
 
 
 def _may_do(request: ActRequest, user: Any) -> bool:  # Any: Django's user
     """Whether ``user`` has the permission of the act; of one that is gone, only who has all rights."""
+    if commands.is_about_command(request):
+        command = commands.GUARDED.get(request.act)
+        return bool(user.is_superuser if command is None else user.has_perms(command.permissions))
     try:
         permission = _act(request)[1].permission
     except Conflict:

@@ -8,6 +8,9 @@ from django.core.management.base import BaseCommand, CommandError
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+from keepsite import audit
+from keepsite.approvals import options as two_persons
+from keepsite.approvals.commands import PURGE_EARLY, PURGE_OVERDUE
 from keepsite.errors import KeepsiteError
 from keepsite.identity.operators import command_principal
 from orders_app.recovery import what_to_purge
@@ -41,6 +44,8 @@ class Command(BaseCommand):
             help="rows of one transaction at most, 1 to %(default)s (default: %(default)s)",
         )  # fmt: skip
         parser.add_argument("--json", action="store_true", help="print one JSON object at the end")
+        parser.add_argument("--reason", default="", help="of an approval or an emergency")
+        two_persons.add_arguments(parser)
 
     def handle(self, *, dry_run: bool, batch: int, **options: Any) -> None:  # Any: argparse's values
         """Purge, and say what is left."""
@@ -54,7 +59,10 @@ class Command(BaseCommand):
             )
             purged = dict.fromkeys(purging.left(), 0)
             if not dry_run:
-                self._purge(purging, purged, batch=batch, is_quiet=options["json"])
+                actor = self._cleared(options)
+                if actor is None:
+                    return
+                self._purge(purging, purged, actor=actor, batch=batch, is_quiet=options["json"])
             left = purging.left()
         except KeepsiteError as error:
             raise CommandError(
@@ -64,14 +72,33 @@ class Command(BaseCommand):
         if any(left.values()):
             sys.exit(1)
 
-    def _purge(self, purging: Purging, purged: dict[str, int], *, batch: int, is_quiet: bool) -> None:
+    def _cleared(self, options: dict[str, Any]) -> audit.Actor | None:  # Any: argparse's values
+        """Who purges; what is not past the recovery window is another matter than what is."""
+        days, of_orders = options["older_than_days"], options["orders_older_than_days"]
+        is_early = days < settings.RECOVERY_DAYS or options["expired"] or of_orders is not None
+        arguments = [f"--older-than-days={days}"]
+        arguments += ["--expired"] if options["expired"] else []
+        arguments += [] if of_orders is None else [f"--orders-older-than-days={of_orders}"]
+        return two_persons.cleared(
+            PURGE_EARLY if is_early else PURGE_OVERDUE,
+            arguments,
+            actor=command_principal(),
+            reason=options["reason"],
+            ask=options["ask"],
+            emergency=options["emergency"],
+            say=self.stderr.write if options["json"] else self.stdout.write,
+        )
+
+    def _purge(
+        self, purging: Purging, purged: dict[str, int], *, actor: audit.Actor, batch: int, is_quiet: bool
+    ) -> None:
         with _Bars(purging, is_shown=not is_quiet and sys.stderr.isatty()) as bars:
 
             def done(noun: str, count: int) -> None:
                 purged[noun] += count
                 bars.advance(noun, count)
 
-            purge(purging, actor=command_principal(), batch_rows=batch, done=done)
+            purge(purging, actor=actor, batch_rows=batch, done=done)
 
     def _report(
         self,

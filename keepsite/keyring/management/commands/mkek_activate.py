@@ -2,6 +2,8 @@ from argparse import ArgumentParser
 
 from django.core.management.base import BaseCommand, CommandError
 
+from keepsite.approvals import options as two_persons
+from keepsite.approvals.commands import MKEK_ACTIVATE
 from keepsite.errors import KeepsiteError
 from keepsite.identity.operators import command_principal
 from keepsite.keyring import mkeks
@@ -27,15 +29,38 @@ class Command(BaseCommand):
             help="members that are down now need not show that they hold it",
         )
         parser.add_argument("--yes", action="store_true", help="do not ask")
+        parser.add_argument("--reason", default="", help="goes into the audit trail")
+        two_persons.add_arguments(parser)
 
-    def handle(self, *, label: str, absent_ok: bool, yes: bool, **_: object) -> None:
+    def handle(  # its options
+        self,
+        *,
+        label: str,
+        absent_ok: bool,
+        yes: bool,
+        reason: str,
+        ask: bool,
+        emergency: bool,
+        **_: object,
+    ) -> None:
         """Switch, or say why not."""
         mkek = mkek_labelled(label)
         current = current_mkek()
-        if current is not None and current != mkek:
+        if current is not None and current != mkek and not ask:
             confirm(f"{label} takes the place of {current.label}.", yes=yes)
         try:
-            mkeks.activate_mkek(mkek, actor=command_principal(), absent_ok=absent_ok)
+            actor = two_persons.cleared(
+                MKEK_ACTIVATE,
+                (label, "--absent-ok") if absent_ok else (label,),
+                actor=command_principal(),
+                reason=reason,
+                ask=ask,
+                emergency=emergency,
+                say=self.stdout.write,
+            )
+            if actor is None:
+                return
+            mkeks.activate_mkek(mkek, actor=actor, absent_ok=absent_ok, reason=reason)
         except KeepsiteError as error:
             raise CommandError(error.public) from error
         self.stdout.write(f"MKEK {mkek.label} is current: it wraps new pKEKs from now on.")

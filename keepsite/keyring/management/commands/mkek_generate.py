@@ -3,6 +3,7 @@ from argparse import ArgumentParser
 from django.core.management.base import BaseCommand, CommandError
 
 from hsm.keys import UnwrapTemplate
+from keepsite.approvals.commands import MKEK_ACTIVATE
 from keepsite.errors import KeepsiteError
 from keepsite.identity.operators import command_principal
 from keepsite.keyring import mkeks
@@ -35,6 +36,11 @@ class Command(BaseCommand):
                 f"The current MKEK is {current.label}, key check value {current.kcv}. Nothing to do."
             )
             return
+        if activate and current is not None and MKEK_ACTIVATE.is_guarded:
+            raise CommandError(
+                "Two persons are needed to activate it (KEEPSITE_TWO_PERSON_ACTS): generate it without"
+                " --activate, then `mkek_activate --ask`."
+            )
         actor = command_principal()
         try:
             made = mkeks.make_mkek(label=label, actor=actor, template=UnwrapTemplate(template))

@@ -2,6 +2,8 @@ from argparse import ArgumentParser
 
 from django.core.management.base import BaseCommand, CommandError
 
+from keepsite.approvals import options as two_persons
+from keepsite.approvals.commands import MKEK_RETIRE
 from keepsite.errors import KeepsiteError
 from keepsite.identity.operators import command_principal
 from keepsite.keyring import mkeks
@@ -18,20 +20,39 @@ class Command(BaseCommand):
         """The label."""
         parser.add_argument("label")
         parser.add_argument("--yes", action="store_true", help="do not ask")
+        parser.add_argument("--reason", default="", help="goes into the audit trail")
+        two_persons.add_arguments(parser)
 
-    def handle(self, *, label: str, yes: bool, **_: object) -> None:
+    def handle(  # its options
+        self, *, label: str, yes: bool, reason: str, ask: bool, emergency: bool, **_: object
+    ) -> None:
         """Retire, or say what still needs it."""
         mkek = mkek_labelled(label)
-        confirm(
-            f"{label} will unwrap nothing any more. Backups of the database that are older than its last "
-            "rewrap need it: keep the key on the token until the last of them is gone.",
-            yes=yes,
-        )
+        if not ask:
+            self._confirm(label, yes=yes)
         try:
-            mkeks.retire_mkek(mkek, actor=command_principal())
+            actor = two_persons.cleared(
+                MKEK_RETIRE,
+                (label,),
+                actor=command_principal(),
+                reason=reason,
+                ask=ask,
+                emergency=emergency,
+                say=self.stdout.write,
+            )
+            if actor is None:
+                return
+            mkeks.retire_mkek(mkek, actor=actor, reason=reason)
         except KeepsiteError as error:
             raise CommandError(error.public) from error
         self.stdout.write(
             f"MKEK {mkek.label} is retired. Its key (CKA_ID {mkek.cka_id}) is still on the token: remove it "
             "there by hand after the last backup that needs it, once all processes were started anew."
+        )
+
+    def _confirm(self, label: str, *, yes: bool) -> None:
+        confirm(
+            f"{label} will unwrap nothing any more. Backups of the database that are older than its last "
+            "rewrap need it: keep the key on the token until the last of them is gone.",
+            yes=yes,
         )

@@ -6,6 +6,9 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError
 from django.utils import timezone
 
+from keepsite import audit
+from keepsite.approvals import options as two_persons
+from keepsite.approvals.commands import PROMOTE_START
 from keepsite.errors import KeepsiteError
 from keepsite.identity.operators import command_principal
 from keepsite.nodes.limits import NodeLimits
@@ -39,6 +42,8 @@ class Command(BaseCommand):
             parsed.add_argument("--reason", required=True, help="goes into the audit trail")
             _add_watching(parsed)
             parsed.add_argument("--no-wait", action="store_true", help="do not watch it")
+            if verb == "start":
+                two_persons.add_arguments(parsed)
         _add_watching(verbs.add_parser("watch", help="watch the open promotion until it ends"))
         verbs.add_parser("status", help="the last promotion, step by step")
 
@@ -65,18 +70,33 @@ class Command(BaseCommand):
             raise CommandError("A promotion would be refused.", returncode=REFUSED)
 
     def _change(
-        self, verb: str, limits: NodeLimits, *, reason: str, no_wait: bool, timeout: float, **_: Any
+        self, verb: str, limits: NodeLimits, *, reason: str, no_wait: bool, timeout: float, **options: Any
     ) -> None:  # Any: argparse's values
-        actor = command_principal()
         if verb == "start":
-            self._preflight(limits)
+            actor = self._cleared(limits, reason=reason, ask=options["ask"], emergency=options["emergency"])
+            if actor is None:
+                return
             promotion = services.start(limits, actor=actor, reason=reason, now=timezone.now())
         else:
             promotion = services.open_promotion()
             change = services.resume if verb == "resume" else services.roll_back
-            change(promotion, actor=actor, reason=reason)
+            change(promotion, actor=command_principal(), reason=reason)
         if not no_wait:
             self._watch(promotion, limits, timeout)
+
+    def _cleared(self, limits: NodeLimits, *, reason: str, ask: bool, emergency: bool) -> audit.Actor | None:
+        """Who starts it; a check that does not hold uses up no approval."""
+        if not ask:
+            self._preflight(limits)
+        return two_persons.cleared(
+            PROMOTE_START,
+            ("start",),
+            actor=command_principal(),
+            reason=reason,
+            ask=ask,
+            emergency=emergency,
+            say=self.stdout.write,
+        )
 
     def _watch(self, promotion: Promotion, limits: NodeLimits, timeout_s: float) -> None:
         started_at = timezone.now()
