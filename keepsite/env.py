@@ -79,6 +79,16 @@ SCHEMA: dict[str, tuple[type, Any]] = {
     "KEEPSITE_CONSOLE_LOCKOUT_MAX_S": (int, 900),  # the longest
     "KEEPSITE_TWO_PERSON_ACTS": (list, []),  # acts that another operator must approve: secret.purge
     "KEEPSITE_APPROVAL_H": (float, 24.0),  # hours in which they may
+    # what operators are told without looking
+    "KEEPSITE_NOTICE_EXPIRY_DAYS": (int, 14),  # secrets and API keys that expire within so many days
+    "KEEPSITE_NOTICE_QUOTA_PERCENT": (int, 90),  # projects that have so much of what they may
+    "KEEPSITE_NOTICE_REPEAT_H": (float, 24.0),  # hours until an open notice is told of again; 0: never
+    "KEEPSITE_NOTICE_EMAIL_TO": (list, []),  # addresses; none: no e-mail
+    "KEEPSITE_NOTICE_EMAIL_FROM": (str, "keepsite@localhost"),
+    "KEEPSITE_EMAIL_URL": (str, "smtp://127.0.0.1:25"),  # smtp+tls://user:password@host:587
+    "KEEPSITE_NOTICE_WEBHOOK_URL": (str, ""),  # empty: no webhook
+    "KEEPSITE_NOTICE_WEBHOOK_SECRET": (str, ""),  # signs what is sent
+    "KEEPSITE_NOTICE_WEBHOOK_PLAIN": (bool, False),  # the webhook's URL may be http
     # who may watch
     "KEEPSITE_METRICS_ALLOWED": (list, ["127.0.0.1", "::1"]),  # addresses or networks that may read /metrics
     "KEEPSITE_METRICS_COUNT_EVERY_S": (
@@ -185,6 +195,14 @@ def database(name: str) -> dict[str, Any]:
         config["CONN_HEALTH_CHECKS"] = True
         config.setdefault("TEST", {})["CHARSET"] = "utf8mb4"
     return config
+
+
+def email(name: str) -> dict[str, Any]:
+    """Django's EMAIL settings for the URL in variable ``name``; every one of ours has a value."""
+    found: dict[str, Any] = env.email_url(name)
+    return (
+        {"EMAIL_USE_TLS": False, "EMAIL_USE_SSL": False} | found | {"EMAIL_PORT": found["EMAIL_PORT"] or 25}
+    )
 
 
 def broker(name: str) -> tuple[str, dict[str, Any]]:

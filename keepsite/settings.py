@@ -4,7 +4,7 @@ from pathlib import Path
 
 from kombu import Exchange, Queue
 
-from keepsite.env import broker, database, env
+from keepsite.env import broker, database, email, env
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 STATE_DIR = Path(env("KEEPSITE_STATE_DIR"))
@@ -48,6 +48,7 @@ INSTALLED_APPS = [
     "keepsite.api.apps.ApiConfig",
     "secrets_app.apps.SecretsAppConfig",
     "orders_app.apps.OrdersAppConfig",
+    "keepsite.notices.apps.NoticesConfig",
 ]
 MIDDLEWARE = [
     "keepsite.api.request_id.RequestIdMiddleware",
@@ -171,6 +172,25 @@ KEYSTONE_EVENTS_MAX_PER_HOUR = env("KEEPSITE_KEYSTONE_EVENTS_MAX_PER_HOUR")
 SERVICE_TOKEN_ROLES = env("KEEPSITE_SERVICE_TOKEN_ROLES")
 ROLE_SET = env("KEEPSITE_ROLE_SET")
 POLICY_FILE = env("KEEPSITE_POLICY_FILE")
+
+# What operators are told without looking
+NOTICE_EXPIRY_DAYS = env("KEEPSITE_NOTICE_EXPIRY_DAYS")
+NOTICE_QUOTA_PERCENT = env("KEEPSITE_NOTICE_QUOTA_PERCENT")
+NOTICE_REPEAT_H = env("KEEPSITE_NOTICE_REPEAT_H")
+NOTICE_EMAIL_TO = env("KEEPSITE_NOTICE_EMAIL_TO")
+NOTICE_EMAIL_FROM = env("KEEPSITE_NOTICE_EMAIL_FROM")
+NOTICE_WEBHOOK_URL = env("KEEPSITE_NOTICE_WEBHOOK_URL")
+NOTICE_WEBHOOK_SECRET = env("KEEPSITE_NOTICE_WEBHOOK_SECRET")
+NOTICE_WEBHOOK_PLAIN = env("KEEPSITE_NOTICE_WEBHOOK_PLAIN")
+_EMAIL = email("KEEPSITE_EMAIL_URL")
+EMAIL_BACKEND = _EMAIL["EMAIL_BACKEND"]
+EMAIL_HOST = _EMAIL["EMAIL_HOST"]
+EMAIL_PORT = _EMAIL["EMAIL_PORT"]
+EMAIL_HOST_USER = _EMAIL["EMAIL_HOST_USER"]
+EMAIL_HOST_PASSWORD = _EMAIL["EMAIL_HOST_PASSWORD"]
+EMAIL_USE_TLS = _EMAIL["EMAIL_USE_TLS"]
+EMAIL_USE_SSL = _EMAIL["EMAIL_USE_SSL"]
+EMAIL_TIMEOUT = 10  # s
 
 # Who may watch
 METRICS_ALLOWED = env("KEEPSITE_METRICS_ALLOWED")

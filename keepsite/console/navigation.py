@@ -10,6 +10,7 @@ from keepsite.approvals.models import ActRequest
 from keepsite.identity.models import APIKey
 from keepsite.keyring.models import MKEK, KEKRun, ProjectKEK
 from keepsite.nodes.models import Node, Promotion
+from keepsite.notices.models import Message, Notice
 from keepsite.operators.models import Lockout
 from keepsite.projects.models import Project, ProjectQuota
 from keepsite.readonly import ReadOnlyAdmin, list_url
@@ -30,6 +31,7 @@ GROUPS: tuple[tuple[str, tuple[type[Model], ...]], ...] = (
     ("Use", (SecretConsumer, ContainerConsumer, ContainerSecret)),
     ("Keys", (MKEK, ProjectKEK, KEKRun, TransportKey)),
     ("Nodes", (Node, Promotion)),
+    ("Notices", (Notice, Message)),
     ("Access", (APIKey, ACL, ProjectQuota, User, ActRequest, Lockout)),
     ("Audit", (AuditRecord, AuditChain)),
 )

@@ -18,6 +18,8 @@ _LOOK = frozenset(
         "keyring.view_projectkek",
         "nodes.view_node",
         "nodes.view_promotion",
+        "notices.view_message",
+        "notices.view_notice",
         "orders_app.view_deadletter",
         "orders_app.view_order",
         "projects.view_project",
@@ -52,6 +54,7 @@ _OPERATE = frozenset(
         "nodes.forget_node",
         "nodes.steer_node",
         "nodes.steer_promotion",
+        "notices.acknowledge_notice",
         "orders_app.cancel_order",
         "orders_app.discard_deadletter",
         "orders_app.replay_deadletter",
@@ -81,6 +84,7 @@ _KEYS = frozenset(
         "keyring.retire_mkek",
         "keyring.rewrap_mkek",
         "keyring.rotate_projectkek",
+        "notices.acknowledge_notice",
     }
 )
 ROLES: dict[str, frozenset[str]] = {

@@ -39,6 +39,10 @@ LISTS = {
     "operators": "auth/user",
     "audit-records": "trail/auditrecord",
     "audit-chains": "trail/auditchain",
+    "nodes": "nodes/node",
+    "promotions": "nodes/promotion",
+    "notices": "notices/notice",
+    "messages": "notices/message",
 }
 FILLED_LISTS = {
     "approvals": "approvals/actrequest",
@@ -48,6 +52,7 @@ LIST_ACTS = {
     "mkek-generate": "keyring/mkek/acts/generate",
     "run-rotate": "keyring/kekrun/acts/rotate",
     "run-reencrypt": "keyring/kekrun/acts/reencrypt",
+    "promote": "nodes/promotion/acts/start",
     "api-key-create": "identity/apikey/acts/create",
     "secrets-purge-overdue": "secrets_app/secret/acts/purge-overdue",
 }

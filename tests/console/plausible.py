@@ -1,5 +1,7 @@
 """A database as it might look after some months; ``python -m tests.console.plausible`` fills one.
 
+With names of functions of this module, such as ``nodes``, it adds what these make and no more.
+
 Rows are written directly; what stands for key material is random bytes.  The same seed makes the same rows.
 """
 
@@ -75,6 +77,8 @@ def fill(*, projects=40, secrets=300, orders=60, now=None):
     _audit(chance, made, now)
     _approvals(now)
     _lockouts(now)
+    nodes(now)
+    notices(now)
 
 
 def _projects(chance, count, now):
@@ -461,6 +465,112 @@ def _lockouts(now):
         )
 
 
+def nodes(now):
+    """Two releases on nodes that are heard for an hour to come, one lost; promotions in each state."""
+    from keepsite.nodes.models import Node
+
+    green, blue = (colour for colour in ("green", "blue"))
+    for name, role, colour, version, extra in (
+        ("api1", "api", green, "2.3.0", {"requests_in_flight": 12}),
+        ("api2", "api", green, "2.3.0", {"is_draining": True, "wants_draining": True}),
+        ("api3", "api", green, "2.3.0", {"requests_in_flight": 7}),
+        ("api4", "api", blue, "2.4.0", {"wanted_colour": green}),
+        ("api5", "api", blue, "2.4.0", {"pending_migrations": 1}),
+        ("worker1", "worker", green, "2.3.0", {"requests_in_flight": 3}),
+        ("worker2", "worker", blue, "2.4.0", {}),
+        ("old-host", "api", "none", "2.2.1", {"lost_at": now - timedelta(days=2)}),
+    ):
+        Node.objects.create(
+            name=name,
+            **{
+                "role": role,
+                "colour": colour,
+                "wanted_colour": colour,
+                "version": version,
+                "address": f"http://127.0.0.1:1/{name}",  # nothing listens there
+                "wanted_by": "olivia",
+                "wanted_at": now - timedelta(days=3),
+                "heartbeat_at": now + timedelta(hours=-49 if "lost_at" in extra else 1),
+                "registered_at": now - timedelta(days=90),
+                **extra,
+            },
+        )
+    _promotions(now)
+
+
+def _promotions(now):
+    from keepsite.nodes.models import Promotion, PromotionStep
+
+    acts, done = PromotionStep.Act, 4
+    for number, state in enumerate(Promotion.State):
+        is_open = state == Promotion.State.STOPPED
+        if state in {Promotion.State.RUNNING, Promotion.State.ROLLING_BACK}:
+            continue  # one alone is open
+        started_at = now - timedelta(minutes=2, days=7 * number)
+        promotion = Promotion.objects.create(
+            id=f"00000000-0000-4000-b000-{number:012}",
+            state=state,
+            open_marker=True if is_open else None,
+            started_by=("olivia", "nils")[number % 2],
+            problem="api2 still has 3 requests under way after 180 s of draining." if is_open else "",
+            reason=f"release 2.{4 - number}, ticket 47{number}1",
+            created_at=started_at,
+            ended_at=None if is_open else started_at + timedelta(minutes=6),
+        )
+        turns = [("api4", acts.TO_GREEN), ("api5", acts.TO_GREEN)]
+        turns += [(node, act) for node in ("api1", "api2", "api3") for act in (acts.DRAIN, acts.TO_BLUE)]
+        for position, (node, act) in enumerate(turns):
+            moment = started_at + timedelta(seconds=12 * position)
+            is_done = not is_open or position < done
+            is_begun = is_done or position == done
+            PromotionStep.objects.create(
+                promotion=promotion,
+                position=position,
+                node_id=node,
+                act=act,
+                state="done" if is_done else "running" if is_begun else "waiting",
+                started_at=moment if is_begun else None,
+                ended_at=moment + timedelta(seconds=11) if is_done else None,
+            )
+
+
+def notices(now):
+    """What there is cause for here, one of them acknowledged, one resolved; messages in each state."""
+    from keepsite.notices.events import Happening, event
+    from keepsite.notices.finding import find
+    from keepsite.notices.models import Message, Notice
+
+    find(now)
+    first, second, *_ = Notice.objects.order_by("urgency", "key")
+    Notice.objects.filter(pk=first.pk).update(
+        acknowledged_by="olivia", acknowledged_at=now, acknowledgement_reason="nils is on his way there"
+    )
+    Notice.objects.create(
+        key="hsm-member-down:left",
+        kind="hsm-member-down",
+        urgency=1,
+        text="The HSM member left is down (SessionLost).",
+        raised_at=now - timedelta(days=3),
+        told_at=now - timedelta(days=2),
+        told_count=2,
+        open_marker=None,
+        resolved_at=now - timedelta(days=1),
+    )
+    for number, (state, channel) in enumerate(
+        [("waiting", "webhook"), ("sent", "email"), ("sent", "webhook"), ("given_up", "email")]
+    ):
+        Message.objects.create(
+            channel=channel,
+            events=[event(Happening.RAISED, notice) for notice in (second, first)[: number % 2 + 1]],
+            state=state,
+            attempts=(3, 1, 2, 12)[number],
+            last_error="" if state == "sent" else ("answered 503", "", "", "not sent: TimeoutError")[number],
+            created_at=now - timedelta(hours=number + 1),
+            next_at=now + timedelta(minutes=4),
+            ended_at=None if state == "waiting" else now - timedelta(minutes=30),
+        )
+
+
 def _uuid(chance):
     import uuid
 
@@ -472,5 +582,11 @@ if __name__ == "__main__":
 
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "keepsite.settings")
     django.setup()
-    fill()
+    from django.utils import timezone
+
+    wanted = [globals()[name] for name in sys.argv[1:]]
+    for add in wanted:
+        add(timezone.now())
+    if not wanted:
+        fill()
     sys.stdout.write("filled\n")

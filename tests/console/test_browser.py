@@ -2,6 +2,8 @@
 
 import contextlib
 import json
+import subprocess
+import sys
 import urllib.request
 from urllib.parse import urlsplit
 
@@ -21,7 +23,7 @@ from tests.console.browser import (
     violations,
     watched,
 )
-from tests.support.product import wait_until
+from tests.support.product import CHECKOUT, wait_until
 
 pytestmark = [pytest.mark.browser, pytest.mark.processes]
 
@@ -56,6 +58,7 @@ def stocked(product):
     product.key = member
     call(product, "/v1/orders", type="key", meta={"name": "k", "algorithm": "aes", "bit_length": 256})
     product.manage("pkek_rotate", "--project", "p1", "--yes")
+    add_rows(product, "nodes", "notices")
     return product
 
 
@@ -111,6 +114,17 @@ def addresses(context, stocked):
     found += [f"/admin/{act}/" for act in LIST_ACTS.values()]
     found += ["/admin/search/?q=planted", "/admin/search/?q=x", "/admin/secrets_app/secret/?acl=private"]
     return [*found, "/admin/secrets_app/secret/?q=nothing-like-this"]
+
+
+def add_rows(product, *names):
+    """Rows that the product would take nodes and time to come by."""
+    subprocess.run(
+        [sys.executable, "-m", "tests.console.plausible", *names],
+        cwd=CHECKOUT,
+        env=product.environment,
+        check=True,
+        capture_output=True,
+    )
 
 
 def call(product, path, method="POST", **body):
@@ -391,6 +405,29 @@ class TestRotation:
 
         page.get_by_text("Refreshed every").wait_for()
         lonely.close()
+
+
+class TestNodes:
+    def test_a_promotion_that_is_rolled_back_is_followed_without_reload(self, page, stocked, scheme):
+        """The command rolls it back while two pages are open on it; no node is there to take a step."""
+        if scheme == "light":
+            page.goto("/admin/nodes/promotion/?state=stopped")
+            page.locator("tbody th a").first.click()
+            page.get_by_role("link", name="Roll back").focus()
+            page.evaluate("window.isTheSamePage = true")
+            page.get_by_text("Refreshed every").wait_for()
+            assert page.evaluate("document.activeElement.innerText") == "Roll back"
+            stocked.manage("promote", "rollback", "--reason", "a test", "--no-wait")
+
+            page.get_by_text("Rolling back").first.wait_for()
+            assert page.get_by_role("link", name="Roll back").count() == 0
+            assert page.evaluate("window.isTheSamePage")
+
+        page.goto("/admin/nodes/node/")
+        page.get_by_text("Refreshed every").wait_for()
+        assert page.get_by_role("heading", name="Open promotion").is_visible()
+        assert {"Blue", "Green"} <= {*page.locator(".pool h2").all_inner_texts()}
+        assert violations(page) == []
 
 
 class TestTheme:

@@ -32,6 +32,10 @@ LISTS = {
     "AuditChain": 5,
     "ActRequest": 5,
     "Lockout": 5,
+    "Node": 7,  # the open promotion, its steps
+    "Promotion": 5,
+    "Notice": 5,
+    "Message": 5,
 }
 DETAILS_AT_MOST = {
     "Project": 7,  # consumers of either kind, pKEKs
@@ -54,6 +58,10 @@ DETAILS_AT_MOST = {
     "AuditChain": 6,  # last segment, checkpoints
     "ActRequest": 4,
     "Lockout": 4,
+    "Node": 4,
+    "Notice": 4,
+    "Message": 4,
+    "Promotion": 7,  # steps, nodes, whether anybody is heard
 }
 MANY = 10_000
 

@@ -56,6 +56,15 @@ MAY_ACT = {
         ("KEKRun", f"{verb}-rewrap"): {CRYPTO_OFFICER}
         for verb in ("pause", "resume", "retry", "pace", "cancel")
     },
+    ("Node", "drain"): {OPERATOR},
+    ("Node", "undrain"): {OPERATOR},
+    ("Node", "colour"): {OPERATOR},
+    ("Node", "offline"): {OPERATOR},
+    ("Node", "forget"): {OPERATOR},
+    ("Promotion", "start"): {OPERATOR},
+    ("Promotion", "resume"): {OPERATOR},
+    ("Promotion", "rollback"): {OPERATOR},
+    ("Notice", "acknowledge"): {OPERATOR, CRYPTO_OFFICER},
     ("DeadLetter", "replay"): {OPERATOR},
     ("DeadLetter", "discard"): {OPERATOR},
 }
