@@ -23,7 +23,7 @@ class Bar:
     label: str
     used: int
     limit: int | None
-    note: str = ""
+    note: SafeString | str = ""
 
     @property
     def words(self) -> str:

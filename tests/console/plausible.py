@@ -8,6 +8,8 @@ import random
 import sys
 from datetime import timedelta
 
+from tests.console.plausible_fleet import fill_fleet
+
 SEED = 20_260_131
 TEAMS = (
     "payments",
@@ -75,6 +77,7 @@ def fill(*, projects=40, secrets=300, orders=60, now=None):
     _audit(chance, made, now)
     _approvals(now)
     _lockouts(now)
+    fill_fleet(chance, now)
 
 
 def _projects(chance, count, now):

@@ -10,7 +10,7 @@ from tests.console.pages import models
 from tests.console.plausible import fill
 
 # Three of each are the session, the operator, and what they must do before anything else.
-OVERVIEW = 14
+OVERVIEW = 18  # 10 where the rows were counted lately
 LISTS = {
     "Project": 5,
     "ProjectQuota": 5,
@@ -32,6 +32,7 @@ LISTS = {
     "AuditChain": 5,
     "ActRequest": 5,
     "Lockout": 5,
+    "HSMMember": 6,  # what nodes reported
 }
 DETAILS_AT_MOST = {
     "Project": 7,  # consumers of either kind, pKEKs
@@ -54,6 +55,7 @@ DETAILS_AT_MOST = {
     "AuditChain": 6,  # last segment, checkpoints
     "ActRequest": 4,
     "Lockout": 4,
+    "HSMMember": 8,  # what nodes reported, for its act too; MKEKs, changes of state
 }
 MANY = 10_000
 
@@ -72,7 +74,7 @@ def statements(console):
 
 class TestOverview:
     def test_takes_the_recorded_number(self, store, statements):
-        assert statements("/admin/") == OVERVIEW
+        assert statements("/admin/") == OVERVIEW <= 20
 
     def test_asks_no_hsm(self, store, console, shim):
         with shim.counting() as calls:

@@ -56,6 +56,7 @@ MAY_ACT = {
         ("KEKRun", f"{verb}-rewrap"): {CRYPTO_OFFICER}
         for verb in ("pause", "resume", "retry", "pace", "cancel")
     },
+    ("HSMMember", "release"): {OPERATOR, CRYPTO_OFFICER},
     ("DeadLetter", "replay"): {OPERATOR},
     ("DeadLetter", "discard"): {OPERATOR},
 }
@@ -140,7 +141,7 @@ class TestPages:
         places = {place.label for group in context["navigation"] for place in group.places}
         assert ("Secrets" in places) == (role is not NOBODY)
         assert ("Operators" in places) == (role == AUDITOR)
-        assert bool(context["page"].cards) == (role is not NOBODY)
+        assert bool(context["page"].parts) == (role is not NOBODY)
 
 
 def _some(model):

@@ -1,5 +1,6 @@
 // <div data-live="URL" data-live-every="SECONDS"> is asked for as JSON so often, and each of its "parts"
 // takes the place of what is inside [data-live-part="NAME"].  It ends when the answer says is_over.
+// A part that somebody is in, by keyboard or by selecting, waits until they have left, or until the end.
 // [data-live-told] is shown while answers come, [data-live-lost] while they do not.
 
 const root = document.querySelector("[data-live]");
@@ -7,11 +8,18 @@ const told = document.querySelector("[data-live-told]");
 const lost = document.querySelector("[data-live-lost]");
 const shown = new Map();
 
-const show = (parts) => {
+const isInUse = (part) => {
+  const selection = document.getSelection();
+  return part.contains(document.activeElement)
+    || (!selection.isCollapsed && selection.getRangeAt(0).intersectsNode(part));
+};
+
+const show = (parts, isOver) => {
   for (const [name, html] of Object.entries(parts)) {
-    if (shown.get(name) !== html) {  // what stays the same keeps its focus and its selection
+    const part = document.querySelector(`[data-live-part="${name}"]`);
+    if (part && shown.get(name) !== html && (isOver || !isInUse(part))) {
       shown.set(name, html);
-      document.querySelector(`[data-live-part="${name}"]`).innerHTML = html;
+      part.innerHTML = html;
     }
   }
 };
@@ -28,9 +36,9 @@ const refresh = async () => {
   let isOver = false;
   if (!document.hidden) {
     try {
-      const run = await ask();
-      show(run.parts);
-      isOver = run.is_over;
+      const status = await ask();
+      isOver = status.is_over;
+      show(status.parts, isOver);
       lost.hidden = true;
       told.hidden = isOver;
     } catch {
