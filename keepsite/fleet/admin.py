@@ -284,7 +284,7 @@ def _history(row: HSMMember) -> Section:
                     moment(change.at),
                     state_pill(State(change.state)),
                     breakable(change.node),
-                    change.process,
+                    str(change.process),
                     change.reason,
                 )
                 for change in changes

@@ -25,6 +25,7 @@ from keepsite.fleet.reading import MemberReading, Reading, read
 
 log = structlog.get_logger(__name__)
 
+FIRST_S = 3.0  # by then the process has asked its HSM
 EVERY_S = 10.0
 STALE_AFTER_S = 45.0  # a node that has not reported for so long does not do it any more
 
@@ -73,12 +74,12 @@ class Reporter:
         thread.start()
         return thread
 
-    def beat(self) -> None:
+    def beat(self, *, now: float) -> None:
         """Tell what this process saw, follow what operators want of it, and report if that is its to do."""
         try:
             self._watcher.look()
             if self._lock.is_ours():
-                self._report(time.time())
+                self._report(now)
         except (DatabaseError, KeepsiteError, OSError) as error:
             if not self._is_cut_off:
                 log.warning("fleet.not_reported", error=type(error).__name__, reason=str(error))
@@ -87,8 +88,9 @@ class Reporter:
             self._is_cut_off = False
 
     def _run(self) -> None:
+        time.sleep(FIRST_S)
         while True:
-            self.beat()
+            self.beat(now=time.time())
             connection.close()  # ten seconds are long for a connection that nobody uses
             time.sleep(EVERY_S)
 

@@ -8,6 +8,7 @@ from keepsite.fleet.figures import MemberFigures
 from keepsite.readonly import Tone, missing, pill
 
 MS_PER_S = 1_000
+NBSP = "\N{NO-BREAK SPACE}"
 ERRORS = {  # by hsm.faults.Kind, which says what each leads to
     "data": "Stored bytes did not open: data, not the token, is at fault.",
     "ambiguous": "Data or token: a canary was asked which.",
@@ -60,8 +61,8 @@ def latency(seconds: float | None) -> SafeString | str:
         return missing("no calls")
     if seconds < 1:
         ms = seconds * MS_PER_S
-        return f"{ms:.1f} ms" if ms < 10 else f"{ms:.0f} ms"  # noqa: PLR2004  # two digits
-    return f"{seconds:.1f} s"
+        return f"{ms:.1f}{NBSP}ms" if ms < 10 else f"{ms:.0f}{NBSP}ms"  # noqa: PLR2004  # two digits
+    return f"{seconds:.1f}{NBSP}s"
 
 
 def rate(per_second: float | None) -> SafeString | str:
@@ -69,12 +70,12 @@ def rate(per_second: float | None) -> SafeString | str:
     if per_second is None:
         return missing("not known yet")
     if per_second == 0:
-        return "0 /s"
-    return f"{per_second:.2g} /s" if per_second < 10 else f"{intcomma(round(per_second))} /s"  # noqa: PLR2004  # as above
+        return f"0{NBSP}/s"
+    return f"{per_second:.2g}{NBSP}/s" if per_second < 10 else f"{intcomma(round(per_second))}{NBSP}/s"  # noqa: PLR2004  # as above
 
 
 def percent(share: float | None) -> SafeString | str:
     """Of a hundred."""
     if share is None:
         return missing("no calls")
-    return "100 %" if share == 100 else f"{share:.3g} %"  # noqa: PLR2004  # all of them
+    return f"100{NBSP}%" if share == 100 else f"{share:.3g}{NBSP}%"  # noqa: PLR2004  # all of them

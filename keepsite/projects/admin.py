@@ -14,6 +14,7 @@ from keepsite.acts import ActingAdmin
 from keepsite.projects import quotas
 from keepsite.projects.acts import RESOURCE_WORDS, ResumeProject, SetQuota, SuspendProject
 from keepsite.projects.models import Project, ProjectQuota
+from keepsite.projects.sections import audit_section, key_section, rotate_button
 from keepsite.readonly import (
     Bar,
     CreatedFilter,
@@ -100,6 +101,15 @@ class ProjectAdmin(ActingAdmin):
             all_keys=counted(Project, "api_keys"),
         )
 
+    def detail_context(
+        self, request: HttpRequest, row: Any, *, now: datetime
+    ) -> dict[str, Any]:  # Any: a Project with the annotations above; template values
+        """Also what may be done to its pKEK, on the page of that."""
+        may_rotate = request.user.has_perm("keyring.rotate_projectkek")
+        button = rotate_button(row) if may_rotate else None
+        links = {"links": [button] if button else []}
+        return {**super().detail_context(request, row, now=now), **links}
+
     def detail(self, row: Any, *, now: datetime) -> Detail:  # Any: a Project with the annotations above
         """What the project keeps, each number leading to its list."""
         project = row.external_id
@@ -139,6 +149,8 @@ class ProjectAdmin(ActingAdmin):
                         Fact(label="First seen", value=relative(row.created_at, now=now)),
                     ),
                 ),
+                key_section(row, self.admin_site),
+                audit_section(row, self.admin_site),
             ),
         )
 

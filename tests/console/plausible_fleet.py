@@ -1,5 +1,6 @@
-"""Nodes as they might run, and what they might have reported."""
+"""Nodes as they might run, and what they might have reported; run alone, they report anew."""
 
+import os
 from datetime import timedelta
 
 
@@ -67,19 +68,16 @@ def _reports(chance, now, names):
     from keepsite.fleet.models import NodeReport
 
     last = int(now.timestamp() // 60)
+    hour, errors = range(last - 60, last + 1), {"resource": 3, "mkek_handle": 1}
     NodeReport.objects.bulk_create(
         NodeReport(
             node=name,
             told_at=now - timedelta(seconds=3 if name != names[-1] else 600),
             began_at=now - timedelta(hours=5),
-            requests=[
-                _requests(chance, minute, busy=minute % 17 > 2) for minute in range(last - 60, last + 1)
-            ],
+            requests=[_requests(chance, minute, busy=minute % 17 > 2) for minute in hour],
             members={
                 "rack1": _member(chance, last, {"up": 4}, {}),
-                "rack2": _member(
-                    chance, last, {"up": 3, "quarantined": 1}, {"resource": 3, "mkek_handle": 1}
-                ),
+                "rack2": _member(chance, last, {"up": 3, "quarantined": 1}, errors),
             },
             queues={"keepsite.orders": 12, "keepsite.dead": 0} if name == names[0] else {},
         )
@@ -115,3 +113,25 @@ def _member(chance, last, states, errors):
         "keys_most": 8_000,
         "objects_allowed": 50_000,
     }
+
+
+def report_again(now):
+    """As if the nodes had gone on reporting; the silent ones stay so."""
+    from django.db.models import Max
+
+    from keepsite.fleet.models import NodeReport
+    from keepsite.nodes.models import Node
+
+    for rows, column in ((NodeReport.objects.all(), "told_at"), (Node.objects.all(), "heartbeat_at")):
+        newest = rows.aggregate(at=Max(column))["at"]
+        rows.filter(**{f"{column}__gte": newest - timedelta(minutes=1)}).update(**{column: now})
+
+
+if __name__ == "__main__":
+    import django
+
+    os.environ.setdefault("DJANGO_SETTINGS_MODULE", "keepsite.settings")
+    django.setup()
+    from django.utils import timezone
+
+    report_again(timezone.now())

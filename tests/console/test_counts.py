@@ -35,7 +35,7 @@ LISTS = {
     "HSMMember": 6,  # what nodes reported
 }
 DETAILS_AT_MOST = {
-    "Project": 7,  # consumers of either kind, pKEKs
+    "Project": 11,  # consumers of either kind, pKEKs, API keys, what was done in it and to it
     "ProjectQuota": 4,
     "Secret": 8,  # payload, users of its ACL, containers, consumers
     "Container": 7,  # secrets, users of its ACL, consumers

@@ -54,8 +54,8 @@ def part(records: list[AuditRecord], altered: list[str], site: AdminSite) -> Par
         )
         if records
         else None,
-        empty="" if records else "No operator has done anything in the last 30 days.",
         is_wide=True,
+        empty="" if records else "No operator has done anything in the last 30 days.",
     )
 
 

@@ -32,7 +32,7 @@ LIMITED = ("secrets", "orders", "containers")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ProjectUse:
-    """What a project has; ``made_lately`` are secrets and orders of the last 24 hours."""
+    """What a project has; ``made_lately`` is what it made of all that in the last 24 hours."""
 
     id: str
     external_id: str
@@ -129,7 +129,7 @@ def count(site: AdminSite, *, now: datetime) -> Stock:
         failed=orders["failed"],
         failed_lately=orders["failed"] & Q(updated_at__gte=now - LATELY),
     )
-    of_containers = _by_project(Container.objects.all(), used=Q(deleted_at=None))
+    of_containers = _by_project(Container.objects.all(), used=Q(deleted_at=None), lately=lately)
     by_project = {"secrets": of_secrets, "orders": of_orders, "containers": of_containers}
     api_keys = APIKey.objects.aggregate(all=Count("pk"), expiring=Count("pk", filter=keys["expiring"]))
     return Stock(
@@ -169,7 +169,9 @@ def _projects(by_project: Mapping[str, Counts]) -> tuple[ProjectUse, ...]:
                 name: settings.QUOTAS[name] if (limit := row[f"quota__{name}"]) is None else limit
                 for name in LIMITED
             },
-            made_lately=sum(counts.get(row["id"], {}).get("lately", 0) for counts in by_project.values()),
+            made_lately=sum(
+                counts[row["id"]]["lately"] for counts in by_project.values() if row["id"] in counts
+            ),
         )
         for row in rows
     )

@@ -18,7 +18,7 @@ def health(
         state=pill(word, tone),
         tone=tone,
         sentence=ordered[0].sentence if ordered else _fine(stock, fleet),
-        remarks=tuple(trouble.sentence for trouble in ordered[1:]),
+        remarks=tuple(ordered[1:]),
         marks=tuple(HealthMark(title=part.title, name=part.name, state=part.state) for part in parts),
     )
 

@@ -2,13 +2,12 @@ from collections import Counter
 from datetime import datetime
 
 from django.conf import settings
-from django.utils.safestring import SafeString
 
 from keepsite.console.pages.dashboard.counting import Generation, Stock
 from keepsite.console.pages.dashboard.shapes import Part, RunLine, Trouble
 from keepsite.console.pages.dashboard.words import many, mark
 from keepsite.keyring.console.live import live_run
-from keepsite.keyring.console.words import RUN_KINDS, mkek_pill
+from keepsite.keyring.console.words import RUN_KINDS, lasting, mkek_pill
 from keepsite.keyring.models import MKEK, KEKRun, ProjectKEK
 from keepsite.keyring.rotation import runs
 from keepsite.readonly import (
@@ -24,7 +23,6 @@ from keepsite.readonly import (
     link,
     list_url,
     missing,
-    relative,
     text,
 )
 
@@ -53,7 +51,7 @@ def part(stock: Stock, *, now: datetime) -> Part:
             _of("Active pKEKs", active, "active"),
             _of("Former pKEKs", former, "decrypt_only"),
             Fact(label="Due for rotation", value=link(list_url(ProjectKEK, state="due"), text(due))),
-            Fact(label="Oldest not rotated", value=_oldest(active, now=now)),
+            _oldest(active, now=now),
         ),
         bars=_encryptions(active),
         table=_table(stock),
@@ -83,6 +81,7 @@ def runs_part(found: list[KEKRun], *, now: datetime) -> Part:
         facts=(Fact(label="More", value=link(list_url(KEKRun, state="open"), "All that have not ended")),)
         if len(found) > SHOWN_RUNS
         else (),
+        is_wide=True,
         empty="" if found else "No rotation is under way.",
     )
 
@@ -116,11 +115,13 @@ def _of(label: str, generations: list[Generation], state: str) -> Fact:
     return Fact(label=label, value=link(url, text(len(generations))), note=f"seal {secrets}")
 
 
-def _oldest(active: list[Generation], *, now: datetime) -> SafeString:
+def _oldest(active: list[Generation], *, now: datetime) -> Fact:
+    label = "Oldest not rotated"
     if not active:
-        return missing()
+        return Fact(label=label, value=missing())
     oldest = min(active, key=lambda one: one.created_at)
-    return link(detail_url(ProjectKEK, oldest.id), relative(oldest.created_at, now=now))
+    age = lasting((now - oldest.created_at).total_seconds())
+    return Fact(label=label, value=link(detail_url(ProjectKEK, oldest.id), age), note=f"of {oldest.project}")
 
 
 def _encryptions(active: list[Generation]) -> tuple[Bar, ...]:

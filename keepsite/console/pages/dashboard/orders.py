@@ -6,7 +6,8 @@ from django.utils.timesince import timesince
 from keepsite.console.pages.dashboard.counting import Stock
 from keepsite.console.pages.dashboard.shapes import Part, Trouble
 from keepsite.console.pages.dashboard.words import many, mark
-from keepsite.readonly import Fact, Tone, link, list_url, missing, relative, text
+from keepsite.keyring.console.words import lasting
+from keepsite.readonly import Fact, Tone, link, list_url, missing, text
 from orders_app.figures import WaitingFigures
 from orders_app.models import DeadLetter, Order
 
@@ -18,14 +19,15 @@ def part(stock: Stock, waiting: WaitingFigures, queues: Mapping[str, int], *, no
     """What waits, since when, and what went wrong."""
     tones = [trouble.tone for trouble in troubles(stock, waiting, now=now)]
     tone = Tone.BAD if Tone.BAD in tones else Tone.WARNING if tones else Tone.GOOD
-    oldest = now - timedelta(seconds=waiting.oldest_s) if waiting.waiting else None
     return Part(
         name=NAME,
         title="Orders and queue",
         state=mark(tone),
         facts=(
             _of("Pending", waiting.waiting, "waiting"),
-            Fact(label="Oldest", value=relative(oldest, now=now, absent="none waits")),
+            Fact(
+                label="Oldest", value=lasting(waiting.oldest_s) if waiting.waiting else missing("none waits")
+            ),
             _of("At work", waiting.at_work, "at_work"),
             _of("Tried again", waiting.retried, "retried"),
             _of("Failed", stock.failed, "failed", note=f"{text(stock.failed_lately)} in 24 hours"),

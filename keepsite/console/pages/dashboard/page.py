@@ -38,11 +38,11 @@ def dashboard(
     parts: tuple[tuple[type[Model], Part], ...] = (
         (AuditRecord, requests.part(fleet)),
         (HSMMember, hsm.part(fleet)),
+        (HSMMember, nodes.part(registered, site, now=now)),
         (MKEK, keys.part(stock, now=now)),
         (KEKRun, keys.runs_part(open_runs, now=now)),
         (Order, orders.part(stock, waiting, fleet.queues, now=now)),
         (Project, projects.part(stock)),
-        (HSMMember, nodes.part(registered, site, now=now)),
         (AuditRecord, acts.part(operators_did, altered, site)),
     )
     shown = tuple(part for model, part in parts if may_see(model))

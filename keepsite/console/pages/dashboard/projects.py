@@ -34,6 +34,7 @@ def part(stock: Stock) -> Part:
     near = [project for project in projects if project.near]
     suspended = sum(project.is_suspended for project in projects)
     active = sorted(projects, key=lambda project: (-project.made_lately, project.external_id))
+    shown = [project for project in active[:SHOWN_ACTIVE] if project.made_lately]
     return Part(
         name=NAME,
         title="Projects",
@@ -46,8 +47,8 @@ def part(stock: Stock) -> Part:
         if projects
         else (),
         bars=tuple(_bar(project) for project in sorted(near, key=_fullness, reverse=True)[:SHOWN_NEAR]),
-        table=_table([project for project in active[:SHOWN_ACTIVE] if project.made_lately]),
-        note="Active is who stores secrets and places orders." if projects else "",
+        table=_table(shown),
+        note="Made: secrets, containers and orders." if shown else "",
         empty="" if projects else "A project appears with its first secret, order or API key.",
     )
 

@@ -97,7 +97,7 @@ class Health:
     state: SafeString
     tone: Tone
     sentence: str
-    remarks: tuple[str, ...]
+    remarks: tuple[Trouble, ...]
     marks: tuple[HealthMark, ...]
 
 
