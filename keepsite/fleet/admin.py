@@ -226,7 +226,7 @@ def _errors(member: MemberFigures) -> Section:
 def _mkeks(member: MemberFigures | None, *, now: datetime) -> Section:
     """Which keys it must hold; a member serves only after it opened the canary of each in service."""
     mkeks = apps.get_model("keyring.MKEK")  # which lies above
-    rows = mkeks.objects.exclude(state="retired").order_by("-created_at")
+    rows = mkeks.objects.exclude(state="retired").only("label", "kcv", "cka_id", "state")
     return Section(
         title="MKEKs that it must hold",
         facts=(
@@ -248,7 +248,7 @@ def _mkeks(member: MemberFigures | None, *, now: datetime) -> Section:
                     code(mkek.kcv),
                     code(mkek.cka_id),
                 )
-                for mkek in rows
+                for mkek in rows.order_by("-created_at")
             ),
         ),
         note="Compare the key check values with what the token's own tools show.",

@@ -38,10 +38,9 @@ def own_shim(token, tmp_path):
 def refused(db, token, own_shim, settings, monkeypatch):
     """This process's HSM: its one member has refused the PIN."""
     token.pin_file.write_text("9999")
-    settings.HSM_CONFIG = str(token.config_file(own_shim.module))
-    token_of_ours = HSM(
-        load_config(token.config_file(own_shim.module), pool_size=2, wait_s=2, cache_max_keys=5)
-    )
+    file = token.config_file(own_shim.module)
+    settings.HSM_CONFIG = str(file)
+    token_of_ours = HSM(load_config(file, pool_size=2, wait_s=2, cache_max_keys=5))
     monkeypatch.setattr(members, "hsm", lambda: token_of_ours)
     with pytest.raises(LoginRefused):
         token_of_ours.start()

@@ -400,9 +400,7 @@ class TestLookAgain:
 
         hsm.look_again("b")
 
-        wait_until(
-            lambda: [change.state for change in history(hsm, "b")][-2:] == ["recovering", "quarantined"]
-        )
+        wait_until(lambda: history(hsm, "b")[-2:] == ["recovering", "quarantined"])
         assert two_modules.shims["b"].calls()["C_Login"] == 1
 
     def test_a_corrected_pin_is_and_the_member_serves(self, two_modules):

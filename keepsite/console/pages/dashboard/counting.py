@@ -1,4 +1,4 @@
-"""What only a look at every row tells: counted in eight statements, and not more often than it is worth.
+"""What only a look at every row tells: counted in six statements, and not more often than it is worth.
 
 A count that took long is kept for long: counting takes at most one part in fifty of the time,
 whatever the number of rows and of open dashboards (docs/decisions/0008-totals-of-long-lists-are-remembered.md
@@ -11,10 +11,11 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Any, NamedTuple
 
 from django.conf import settings
 from django.contrib.admin import AdminSite
-from django.db.models import CharField, Count, Q, QuerySet, Value
+from django.db.models import CharField, Count, Model, Q, QuerySet, Value
 
 from keepsite.identity.models import APIKey
 from keepsite.keyring.models import MKEK, ProjectKEK
@@ -27,6 +28,7 @@ from secrets_app.models import Container, Payload, Secret
 LATELY = timedelta(hours=24)
 KEPT_FOR = 50  # times as long as it took to count
 KEPT_AT_MOST_S = 60.0
+SHOWN_OF_MKEKS = ("label", "kcv", "state", "current_marker", "created_at")
 LIMITED = ("secrets", "orders", "containers")
 
 
@@ -121,42 +123,77 @@ def count(site: AdminSite, *, now: datetime) -> Stock:
     keys = site.get_model_admin(APIKey).states(now)  # type: ignore[attr-defined]
     live = site.get_model_admin(Secret).states(now)["live"]  # type: ignore[attr-defined]
     lately = Q(created_at__gte=now - LATELY)
-    of_secrets = _by_project(Secret.objects.all(), used=live, lately=lately)
-    of_orders = _by_project(
-        Order.objects.all(),
-        used=orders["kept"],
-        lately=lately,
-        failed=orders["failed"],
-        failed_lately=orders["failed"] & Q(updated_at__gte=now - LATELY),
+    failed = orders["failed"]
+    by_resource = _by_project(
+        {
+            "secrets": _counted(Secret, used=live, lately=lately),
+            "orders": _counted(
+                Order,
+                used=orders["kept"],
+                lately=lately,
+                failed=failed,
+                failed_lately=failed & Q(updated_at__gte=now - LATELY),
+            ),
+            "containers": _counted(Container, used=Q(deleted_at=None), lately=lately),
+        }
     )
-    of_containers = _by_project(Container.objects.all(), used=Q(deleted_at=None), lately=lately)
-    by_project = {"secrets": of_secrets, "orders": of_orders, "containers": of_containers}
+    of_secrets, of_orders = by_resource["secrets"].values(), by_resource["orders"].values()
     api_keys = APIKey.objects.aggregate(all=Count("pk"), expiring=Count("pk", filter=keys["expiring"]))
     return Stock(
         counted_at=now,
-        projects=_projects(by_project),
+        projects=_projects(by_resource),
         has_secrets=bool(of_secrets),
-        secrets=sum(counts["used"] for counts in of_secrets.values()),
-        orders=sum(counts["used"] for counts in of_orders.values()),
-        failed=sum(counts["failed"] for counts in of_orders.values()),
-        failed_lately=sum(counts["failed_lately"] for counts in of_orders.values()),
-        mkeks=tuple(MKEK.objects.order_by("-created_at")),
+        secrets=sum(counts.used for counts in of_secrets),
+        orders=sum(counts.used for counts in of_orders),
+        failed=sum(counts.failed for counts in of_orders),
+        failed_lately=sum(counts.failed_lately for counts in of_orders),
+        mkeks=tuple(MKEK.objects.only(*SHOWN_OF_MKEKS).order_by("-created_at")),
         generations=_generations(),
         has_api_keys=api_keys["all"] > 0,
         expiring_keys=api_keys["expiring"],
     )
 
 
-Counts = dict[str, dict[str, int]]  # by project id, then by name
+class Counts(NamedTuple):
+    """Rows of one project and one resource."""
+
+    used: int = 0
+    lately: int = 0
+    failed: int = 0
+    failed_lately: int = 0
 
 
-def _by_project(rows: QuerySet, **conditions: Q) -> Counts:  # type: ignore[type-arg]  # of several models
-    counted = {name: Count("pk", filter=condition) for name, condition in conditions.items()}
-    found = rows.order_by().values("project_id").annotate(**counted)
-    return {row["project_id"]: row for row in found}
+NONE = Counts()
+ByResource = dict[str, dict[str, Counts]]  # by resource, then by project id
 
 
-def _projects(by_project: Mapping[str, Counts]) -> tuple[ProjectUse, ...]:
+def _counted(model: type[Model], **conditions: Q) -> QuerySet[Any]:  # Any: of several models
+    """Rows by project: the numbers of ``Counts``, 0 for those without a condition."""
+    numbers = {
+        name: Count("pk", filter=conditions[name]) if name in conditions else Value(0)
+        for name in Counts._fields
+    }
+    rows: QuerySet[Any] = model._default_manager.order_by()  # noqa: SLF001  # Django's API
+    return rows.values("project_id").annotate(**numbers)
+
+
+def _by_project(resources: Mapping[str, QuerySet[Any]]) -> ByResource:  # Any: as above
+    """Of all resources in one statement."""
+    rows = [
+        counted.annotate(resource=_named(name)).values_list("project_id", "resource", *Counts._fields)
+        for name, counted in resources.items()
+    ]
+    found: ByResource = {name: {} for name in resources}
+    for project_id, resource, *numbers in rows[0].union(*rows[1:], all=True):
+        found[resource][project_id] = Counts(*numbers)
+    return found
+
+
+def _named(name: str) -> Value:
+    return Value(name, output_field=CharField())
+
+
+def _projects(by_resource: ByResource) -> tuple[ProjectUse, ...]:
     own = [f"quota__{name}" for name in LIMITED]
     rows = Project.objects.order_by("external_id").values("id", "external_id", "suspended_at", *own)
     return tuple(
@@ -164,14 +201,12 @@ def _projects(by_project: Mapping[str, Counts]) -> tuple[ProjectUse, ...]:
             id=row["id"],
             external_id=row["external_id"],
             is_suspended=row["suspended_at"] is not None,
-            used={name: by_project[name].get(row["id"], {}).get("used", 0) for name in LIMITED},
+            used={name: by_resource[name].get(row["id"], NONE).used for name in LIMITED},
             limits={
                 name: settings.QUOTAS[name] if (limit := row[f"quota__{name}"]) is None else limit
                 for name in LIMITED
             },
-            made_lately=sum(
-                counts[row["id"]]["lately"] for counts in by_project.values() if row["id"] in counts
-            ),
+            made_lately=sum(counts.get(row["id"], NONE).lately for counts in by_resource.values()),
         )
         for row in rows
     )
@@ -202,7 +237,7 @@ def _sealed() -> tuple[Counter[str], Counter[str]]:
     """How many payloads, and how many rows of all kinds, are sealed under each pKEK: one statement."""
     kinds = []
     for model in sealed_row_models():
-        kind = Value(str(model._meta.model_name), output_field=CharField())  # noqa: SLF001  # Django's API
+        kind = _named(str(model._meta.model_name))  # noqa: SLF001  # Django's API
         rows = model._default_manager.order_by().values("pkek_id")  # noqa: SLF001
         kinds.append(rows.annotate(kind=kind, rows=Count("pk")).values_list("pkek_id", "kind", "rows"))
     payloads: Counter[str] = Counter()

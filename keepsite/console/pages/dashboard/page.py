@@ -26,7 +26,7 @@ def dashboard(
 ) -> Dashboard:
     """The page as of ``now``, with the parts that its reader ``may_see``.
 
-    Fifteen SQL statements, seven when the rows were counted lately; no HSM and no broker is asked.
+    Thirteen SQL statements, seven when the rows were counted lately; no HSM and no broker is asked.
     """
     stock = STOCK.get(site, now=now)
     fleet = fleet_figures(now)
