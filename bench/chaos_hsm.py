@@ -92,8 +92,8 @@ class Lateness:
 class Load:
     """Threads that encrypt and decrypt for many projects without a pause, and note each outcome."""
 
-    def __init__(self, hsm, keys, threads=THREADS):
-        self.hsm, self.keys = hsm, keys
+    def __init__(self, hsm, keys, *, timeout_ms, threads=THREADS):
+        self.hsm, self.keys, self.timeout_ms = hsm, keys, timeout_ms
         self.sealed = [hsm.encrypt(key, self.plaintext(n), aad=AAD) for n, key in enumerate(keys)]
         self.failures = []
         self._outcomes = []  # (seconds, what, calls that hung)
@@ -145,7 +145,7 @@ class Load:
             try:
                 return run(*call, **more)
             finally:
-                if time.monotonic() - began > CLIENT_TIMEOUT_MS / 1000 * 0.9:
+                if time.monotonic() - began > self.timeout_ms / 1000 * 0.9:
                     self._mine.hung = getattr(self._mine, "hung", 0) + 1
 
         return noting
@@ -165,10 +165,23 @@ class Load:
 
 
 class Campaign:
-    """Two appliances, an HSM group before them, load on it, and faults one after the other."""
+    """Two appliances, an HSM group before them, load on it, and faults one after the other.
 
-    def __init__(self, folder, *, phase_s=2.0, cache_max_keys=2000, say=str):
+    ``timeout_ms`` is the vendor client's, ``settings`` stand above the members.
+    """
+
+    def __init__(
+        self,
+        folder,
+        *,
+        phase_s=2.0,
+        cache_max_keys=2000,
+        timeout_ms=CLIENT_TIMEOUT_MS,
+        settings="",
+        say=str,
+    ):
         self.folder, self.phase_s, self.say = Path(folder), phase_s, say
+        self.timeout_ms = timeout_ms
         self.cache_max_keys = cache_max_keys
         self.folder.mkdir(parents=True, exist_ok=True)
         self.rows = []
@@ -179,7 +192,7 @@ class Campaign:
             appliance.start()
         file = self.folder / "hsm.toml"
         file.write_text(
-            'profile = "softhsm"\n'
+            f'profile = "softhsm"\n{settings}\n'
             + "".join(member(name, one.module, one.token) for name, one in self.appliances.items())
         )
         self.hsm = HSM(load_config(file, pool_size=8, wait_s=2.0, cache_max_keys=cache_max_keys))
@@ -191,12 +204,12 @@ class Campaign:
             for n in range(PROJECTS)
         ]
         self.hsm.expect(self.keys[:1])
-        self.load = Load(self.hsm, self.keys)
+        self.load = Load(self.hsm, self.keys, timeout_ms=timeout_ms)
         self.lateness = Lateness(self.folder)
 
     def _appliance(self, name):
         token = Token(self.folder / f"token-{name}", label=name)
-        appliance = NetworkHSM(self.folder / name, token, timeout_ms=CLIENT_TIMEOUT_MS, sticky=True)
+        appliance = NetworkHSM(self.folder / name, token, timeout_ms=self.timeout_ms, sticky=True)
         appliance.token = token
         return appliance
 
@@ -388,6 +401,7 @@ def shown(console, rows):
             "worst ms",
             "worst 503 ms",
             "machine late ms",
+            "hung calls of one",
             "recovered s",
         ):
             table.add_column(heading, justify="right")

@@ -104,6 +104,7 @@ class HSMConfig:
     ``pool_size`` sessions without PIN, ``wait_s`` for one of them, ``cache_max_keys`` pKEK handles.
     A request gives up after ``budget_s`` with whatever members it tried.  A call older than
     ``soft_hang_s`` makes its member SUSPECT, one older than ``hard_hang_s`` has its process replaced.
+    A member that nobody asked for ``heartbeat_s`` is asked beside the requests.
     ``processes`` in all use each token, which has room for ``session_object_budget`` session objects,
     if that is known.
     """
@@ -116,6 +117,7 @@ class HSMConfig:
     budget_s: float = 2.0
     soft_hang_s: float = 0.5
     hard_hang_s: float = 30.0
+    heartbeat_s: float = 5.0
     processes: int = 1
     session_object_budget: int | None = None
     data_key_above_bytes: int | None = None  # the operator's choice; the profile's limit holds besides
@@ -140,9 +142,10 @@ def load_config(
     ::
 
         profile = "luna"               # one of PROFILES, else softhsm; a field of Profile here overrides it
-        budget_ms = 2000               # this and the next five may be left out
+        budget_ms = 2000               # this and the next six may be left out
         soft_hang_ms = 500
         hard_hang_s = 30
+        heartbeat_s = 5
         processes = 12                 # of all nodes that use these tokens; else ``processes`` as given
         session_object_budget = 50000  # session objects that each token has room for
         data_key_above_bytes = 4096    # longer payloads get a data key; else as max_single_part_bytes says
@@ -168,6 +171,7 @@ def load_config(
             ("budget_ms", "milliseconds"),
             ("soft_hang_ms", "milliseconds"),
             ("hard_hang_s", "seconds"),
+            ("heartbeat_s", "seconds"),
             ("processes", "processes"),
             ("session_object_budget", "session objects"),
         )
@@ -187,6 +191,7 @@ def load_config(
         budget_s=(numbers["budget_ms"] or 2000) / 1000,
         soft_hang_s=(numbers["soft_hang_ms"] or 500) / 1000,
         hard_hang_s=float(numbers["hard_hang_s"] or 30),
+        heartbeat_s=float(numbers["heartbeat_s"] or 5),
         processes=numbers["processes"] or processes,
         session_object_budget=numbers["session_object_budget"],
         data_key_above_bytes=data_key_above,

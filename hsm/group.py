@@ -225,6 +225,8 @@ class Group:
         while not self._closing.wait(_WATCH_S):
             for member in self.members:
                 member.watch()
+                if member.is_forgotten():
+                    self._prober.want(member)
             self._prober.look_after()
             reason = self._stuck()
             if reason and self.on_stuck is not None and not replaced:

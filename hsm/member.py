@@ -42,6 +42,7 @@ T = TypeVar("T")
 
 _UNEXPLAINED, _UNEXPLAINED_WINDOW_S = 3, 10.0  # failures before a member is taken for broken
 _TRIPS, _TRIP_WINDOW_S = 3, 300.0  # before a member that recovered is no longer trusted
+_CHANGES_IN_S = 0.05  # a state, unless there is a login or a probe with it
 _HISTORY = 50  # state changes remembered
 _FOR_A_HUMAN = (LoginRefused, MechanismUnsupported, MKEKNotFound, CanaryMismatch, ConfigInvalid, ForkedHSM)
 
@@ -228,8 +229,19 @@ class Member:
         finally:
             self._changing.release()
 
-    def recover(self) -> bool:
-        """Probe a member that is DOWN; return whether nothing is left to probe."""
+    def is_forgotten(self) -> bool:
+        """Whether it serves and nobody has had an answer of it for the time between two heartbeats."""
+        return self.state.serves and self.calls.silent_s(time.monotonic()) > self._shared.heartbeat_s
+
+    def probe(self) -> bool:
+        """Recover a member that is DOWN, or ask one that is forgotten; return whether nothing is left to do.
+
+        Asking costs 2 calls.  Without it a process without requests would learn of a
+        death only from its next request, and take a member for a way out that is none.
+        """
+        if self.is_forgotten():
+            self._ask()
+            return True
         with self._changing:
             if self.state is not State.DOWN:
                 return True
@@ -241,6 +253,17 @@ class Member:
             if self.state.serves:
                 self.tally.recoveries += 1
             return self.state is not State.DOWN
+
+    def _ask(self) -> None:
+        """Open a canary as a request would, so that a fault is met with the same reaction."""
+        canary = next(iter(self._canaries.values()), None)
+        try:
+            if canary is None:
+                self.serve(Connection.exercise)
+            else:
+                self.serve(partial(Connection.open_canary, key=canary))
+        except HSMError as error:
+            logger.warning("%s: does not answer while nobody asks it: %s", self.config.name, error)
 
     def close(self) -> None:
         """Log out and release the module once nobody is inside."""
@@ -485,12 +508,16 @@ class Member:
 
     def _trip(self, connection: Connection, fault: CallFailed) -> None:
         if self._connection is not connection or not self.state.serves:
-            return  # somebody has dealt with it; do not wait for a recovery that may hang
-        with self._changing:
+            return  # somebody has dealt with it
+        if not self._changing.acquire(timeout=_CHANGES_IN_S):
+            return  # somebody deals with it, in a recovery that may hang: another member will serve sooner
+        try:
             if self._connection is connection and self.state.serves:
                 self.tally.trips += 1
                 self._trips.append(time.monotonic())
                 self._go_down(MemberUnavailable(f"{self.config.name}: {fault}"))
+        finally:
+            self._changing.release()
 
     def _go_down(self, error: HSMError) -> None:
         self.gate.shut()

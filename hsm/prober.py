@@ -10,16 +10,16 @@ _STUCK_S = 2.0  # a probe that takes longer no longer keeps the others waiting
 
 
 class Probed(Protocol):
-    """What is probed: ``recover`` returns whether nothing is left to do."""
+    """What is probed: ``probe`` returns whether nothing is left to do."""
 
     retry_after_s: float
 
-    def recover(self) -> bool:
-        """Try to bring it back."""
+    def probe(self) -> bool:
+        """See how it is, or try to bring it back."""
 
 
 class Prober:
-    """The one thread of a process that probes members that are down: after 0.5 s, then ever more seldom.
+    """The one thread of a process that probes: after 0.5 s, then ever more seldom until all is done.
 
     A probe that hangs in its module keeps its thread; another thread goes on with
     the other members then.
@@ -81,7 +81,7 @@ class Prober:
                 self._probing[id(member)] = time.monotonic()
             recovered = False
             try:
-                recovered = member.recover()
+                recovered = member.probe()
             finally:
                 with self._changed:
                     del self._probing[id(member)]

@@ -104,6 +104,7 @@ class Calls:
         self._untold: deque[Call] | None = None  # folded, for a listener, if there is one
         self._average_s = 0.0
         self._averaged_at = 0.0
+        self._answered_at = time.monotonic()
 
     def run(self, verb: str, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Return what ``work`` returns, timed."""
@@ -123,6 +124,7 @@ class Calls:
             self._inside.pop(thread, None)
             self._ended.append(Call(verb, ended - began, failure))
             _made.count += made
+        self._answered_at = ended
         if verb in _PAYLOAD_VERBS:  # two threads at once may lose one of the two: it is an average
             self._average_s += (ended - began - self._average_s) / _AVERAGE_OF
             self._averaged_at = ended
@@ -131,6 +133,10 @@ class Calls:
     def oldest_s(self, now: float) -> float:
         """Return for how long the oldest call under way has been running, 0 if none is."""
         return now - min(tuple(self._inside.values()), default=now)
+
+    def silent_s(self, now: float) -> float:
+        """Return for how long no call has succeeded."""
+        return now - self._answered_at
 
     def average_s(self, now: float) -> float:
         """Return the moving average of encrypt and decrypt; 0 if none was made lately, so one is tried."""

@@ -168,6 +168,7 @@ def database(name: str) -> dict[str, Any]:
         }
         config["CONN_MAX_AGE"] = None
     elif config["ENGINE"].endswith("mysql"):
+        config["ENGINE"] = "keepsite.mysql"
         config["OPTIONS"] = {
             "charset": "utf8mb4",
             "isolation_level": "read committed",

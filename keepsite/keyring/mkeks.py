@@ -64,7 +64,7 @@ def make_mkek(
             )
         made = ceremony.make_mkek(token, label=label, template=template, canary=_canary_text(mkek))
     _register(mkek, made)
-    audit.record("mkek.generated", actor=actor, subject=mkek, reason=reason)
+    audit.record("mkek.generated", actor=actor, subject=mkek, reason=reason, change=_made(mkek))
     return NewMKEK(mkek=mkek, gives_out=made.gives_out)
 
 
@@ -109,7 +109,9 @@ def import_mkek(
             if mkek is None:
                 _register(row, made, kcv=kcv)
                 mkek = row
-            audit.record("mkek.imported", actor=actor, subject=row, reason=f"member {member}")
+            audit.record(
+                "mkek.imported", actor=actor, subject=row, reason=f"member {member}", change=_made(row)
+            )
     return NewMKEK(mkek=row, gives_out=gives_out)
 
 
@@ -124,8 +126,10 @@ def activate_mkek(mkek: MKEK, *, actor: audit.Actor, absent_ok: bool = False, re
     """
     if mkek.state != MKEK.State.CURRENT:
         _require_on_members(mkek, absent_ok=absent_ok)
+    replaced: list[MKEK] = []
 
     def switch() -> None:
+        replaced[:] = MKEK.objects.filter(state=MKEK.State.CURRENT).exclude(id=mkek.id)
         MKEK.objects.filter(state=MKEK.State.CURRENT).exclude(id=mkek.id).update(
             state=MKEK.State.PREVIOUS, current_marker=None, superseded_at=timezone.now()
         )
@@ -136,7 +140,11 @@ def activate_mkek(mkek: MKEK, *, actor: audit.Actor, absent_ok: bool = False, re
             raise Conflict(f"{mkek.label} is not pending, so it cannot be activated.")
 
     writes.commit(switch, committed=MKEK.objects.filter(id=mkek.id, current_marker=True).exists)
-    audit.record("mkek.activated", actor=actor, subject=mkek, reason=reason)
+    change = audit.Change(
+        before={"state": mkek.state, "current_mkek": replaced[0].label if replaced else None},
+        after={"state": MKEK.State.CURRENT, "current_mkek": mkek.label},
+    )
+    audit.record("mkek.activated", actor=actor, subject=mkek, reason=reason, change=change)
     mkek.refresh_from_db()
 
 
@@ -170,7 +178,8 @@ def retire_mkek(mkek: MKEK, *, actor: audit.Actor, now: datetime | None = None, 
 
     writes.commit(retire, committed=MKEK.objects.filter(id=mkek.id, state=MKEK.State.RETIRED).exists)
     _refuse_needed(mkek, and_revive=True)
-    audit.record("mkek.retired", actor=actor, subject=mkek, reason=reason)
+    change = audit.Change(before={"state": MKEK.State.PREVIOUS}, after={"state": MKEK.State.RETIRED})
+    audit.record("mkek.retired", actor=actor, subject=mkek, reason=reason, change=change)
     mkek.refresh_from_db()
 
 
@@ -263,6 +272,12 @@ def _refuse_known(label: str) -> None:
 def _canary_text(mkek: MKEK) -> CanaryText:
     return CanaryText(
         key_id=f"mkek-canary:{mkek.id}", plaintext=canaries.text(mkek.id), aad=canaries.mkek_aad(mkek.id)
+    )
+
+
+def _made(mkek: MKEK) -> audit.Change:
+    return audit.Change(
+        after={"label": mkek.label, "kcv": mkek.kcv, "template": mkek.unwrap_template, "state": mkek.state}
     )
 
 

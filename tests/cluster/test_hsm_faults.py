@@ -175,7 +175,8 @@ class TestTwoAppliances:
             )
             appliances[name].start()
         Path(product.environment["KEEPSITE_HSM_CONFIG"]).write_text(
-            'profile = "softhsm"\nbudget_ms = 10000\n'  # a busy machine is slow, but nobody is away
+            # A busy machine is slow, but nobody is away.
+            'profile = "softhsm"\nbudget_ms = 10000\nheartbeat_s = 1\n'
             + "".join(
                 pkcs11_standins.member(name, one.module, product.token) for name, one in appliances.items()
             )
@@ -200,10 +201,12 @@ class TestTwoAppliances:
         assert payloads() == [b"payload"] * 20
         appliances["a"].kill()
         assert payloads() == [b"payload"] * 20
+        wait_until(lambda: ups(product, "a") == 0, 90)  # that process too that none of these reached
         appliances["a"].start()
         wait_until(lambda: ups(product, "a") == 2, 90)
         appliances["b"].stop()
         assert payloads() == [b"payload"] * 20
+        wait_until(lambda: ups(product, "b") == 0, 90)
         appliances["b"].go_on()
         wait_until(lambda: ups(product, "b") == 2, 90)
         for appliance in appliances.values():

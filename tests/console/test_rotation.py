@@ -172,6 +172,10 @@ class TestFromOldKeysToNew:
         assert states == {mkek.label: MKEK.State.RETIRED, new.label: MKEK.State.CURRENT}
         for action in ("mkek.generated", "mkek.activated", "mkek.retired"):
             assert audited(action)[0]["reason"] == "yearly"
+        assert audited("mkek.generated")[0]["after"]["kcv"] == new.kcv
+        activated = audited("mkek.activated")[0]
+        assert activated["before"] == {"state": "pending", "current_mkek": mkek.label}
+        assert activated["after"] == {"state": "current", "current_mkek": new.label}
 
     def test_an_mkek_is_activated_only_by_its_name(self, stored, console, mkek):
         new = MKEK.objects.create(label="console-mkek-3", cka_id="ab" * 16, kcv="000000")

@@ -63,6 +63,7 @@ def hsm(make_hsm):
 
 @pytest.fixture
 def mkek(hsm):
+    hsm.start()  # a request waits for it too, but on a busy machine not for long enough
     return hsm.generate_mkek(label="keepsite-mkek-1")
 
 
@@ -93,7 +94,7 @@ class Pair:
     def config_file(self, extra=""):
         file = self.folder / "pair.toml"
         file.write_text(
-            f'profile = "softhsm"\n{extra}\n'
+            f'profile = "softhsm"\n{pkcs11_standins.quiet(extra)}\n'
             + pkcs11_standins.member("a", self.shims["a"].module, self.a)
             + pkcs11_standins.member("b", self.shims["b"].module, self.b, weight=int(not self.standby))
         )

@@ -87,16 +87,17 @@ class TestBeyondLimits:
 
 class TestConfig:
     @pytest.mark.parametrize(
-        "line", ["budget_ms = 0", "processes = -1", "soft_hang_ms = '1'", "hard_hang_s = 1.5"]
+        "line",
+        ["budget_ms = 0", "processes = -1", "soft_hang_ms = '1'", "hard_hang_s = 1.5", "heartbeat_s = 0"],
     )
     def test_numbers_are_whole_and_above_zero(self, token, line):
         with pytest.raises(Exception, match="above 0"):
             config(token, extra=line)
 
     def test_units_are_what_their_names_say(self, token):
-        read = config(token, extra="budget_ms = 1500\nsoft_hang_ms = 250\nhard_hang_s = 20")
+        read = config(token, extra="budget_ms = 1500\nsoft_hang_ms = 250\nhard_hang_s = 20\nheartbeat_s = 7")
 
-        assert (read.budget_s, read.soft_hang_s, read.hard_hang_s) == (1.5, 0.25, 20.0)
+        assert (read.budget_s, read.soft_hang_s, read.hard_hang_s, read.heartbeat_s) == (1.5, 0.25, 20.0, 7.0)
 
     def test_one_of_several_members_leaves_time_for_another(self, token, make_pair):
         assert config(token).patience_s == 2.0

@@ -29,7 +29,7 @@ class Member:
         self.answers, self.during = list(answers), during
         self.pauses, self.threads = [], []
 
-    def recover(self):
+    def probe(self):
         self.pauses.append(self.retry_after_s)
         self.threads.append(threading.current_thread())
         if len(self.threads) == 1:

@@ -1,6 +1,7 @@
 """``make test`` after lint: the suite on SQLite and, beside it, what touches the database on MariaDB.
 
-Every line says whose it is; the last one is ``N passed, N failed``, over all.
+Every line says whose it is.  At the end stand once more the tests that failed, and last of
+all ``N passed, N failed``, over all.
 """
 
 import os
@@ -39,6 +40,7 @@ ON_MARIADB_ALONE = (
     "tests/clients/test_barbicanclient.py",
     "tests/clients/test_castellan.py",
     "tests/clients/test_openstacksdk.py",
+    "tests/console/test_readonly.py",
     "tests/fuzz",
     "tests/cluster/test_no_leaks.py",
     "tests/cluster/test_rotation_kill.py",
@@ -50,6 +52,7 @@ PROCESSES = "processes or browser or keystone"
 LONGEST = ("tests/cluster", "tests/console", "tests/openapi")
 _saying = threading.Lock()
 OUTCOME = re.compile(r"(\d+) (passed|failed|error)")
+FAILED = re.compile(r"^(FAILED|ERROR) \S+::")
 SUMMARY = re.compile(r"^=*\s*(?=.*\b(passed|failed|error|errors|skipped|deselected)\b).* in [\d.]+s.*$")
 
 
@@ -60,6 +63,7 @@ class Run:
     title: str
     exit_code: int
     summary: str
+    failed: tuple[str, ...] = ()
 
     @property
     def outcomes(self) -> Counter[str]:
@@ -77,7 +81,7 @@ class Suite:
     def __init__(self, title: str, *options: str, env: dict[str, str]) -> None:
         self.title = title
         self._pytest = subprocess.Popen(
-            [sys.executable, "-m", "pytest", *options],
+            [sys.executable, "-m", "pytest", "--durations=8", *options],
             env=env,
             stdout=subprocess.PIPE,
             text=True,
@@ -86,15 +90,16 @@ class Suite:
 
     def watch(self) -> Run:
         """Show what it prints until it ends."""
-        summary = ""
+        summary, failed = "", []
         for line in self._pytest.stdout:
             say(f"{self.title:<9} | {line}", end="")
             if SUMMARY.match(line):
                 summary = line.strip()
+            if FAILED.match(line):
+                failed.append(line.strip())
         exit_code = self._pytest.wait()
-        return Run(
-            self.title, exit_code, summary or f"pytest broke off with exit code {exit_code}; see above"
-        )
+        broke_off = f"pytest broke off with exit code {exit_code}; see above"
+        return Run(self.title, exit_code, summary or broke_off, tuple(failed))
 
     def interrupt(self) -> None:
         """Have it tidy up and end, if it still runs."""
@@ -162,6 +167,9 @@ def watch_all(*suites: Suite) -> list[Run]:
 def report(runs: list[Run]) -> int:
     """Print pytest's own summaries and their sum; the exit code."""
     say("")
+    for run in runs:
+        for failed in run.failed:
+            say(f"{run.title:<9} {failed}")
     for run in runs:
         say(f"{run.title:<9} {run.summary}")
     total = sum((run.outcomes for run in runs), Counter())

@@ -218,6 +218,7 @@ class Execution:
                 actor=self._actor,
                 subject=self.run,
                 reason=f"{self.run.rows_done} done, {self.run.rows_failed} failed, {self.run.rows_left} left",
+                change=audit.Change(before={"state": KEKRun.State.RUNNING}, after={"state": state}),
             )
 
 

@@ -109,7 +109,9 @@ def start(  # noqa: PLR0913  # what an operator decides
         by_workers=by_workers,
     )
     writes.commit(lambda: run.save(force_insert=True), committed=KEKRun.objects.filter(id=run.id).exists)
-    audit.record("kek_run.started", actor=actor, subject=run, reason=reason)
+    begun = {"kind": kind, "rows_left": run.rows_left, "by_workers": by_workers}
+    change = audit.Change(after=begun | run.scope | {"rate": rate, "batch_rows": batch_rows})
+    audit.record("kek_run.started", actor=actor, subject=run, reason=reason, change=change)
     return run
 
 
@@ -121,8 +123,8 @@ def pause(run: KEKRun, *, actor: Actor, reason: str = "") -> None:
         Conflict: it is neither queued nor running.
     """
     audit.require_operator(actor)
-    _move(run, (KEKRun.State.QUEUED, KEKRun.State.RUNNING), KEKRun.State.PAUSED)
-    audit.record("kek_run.paused", actor=actor, subject=run, reason=reason)
+    change = _move(run, (KEKRun.State.QUEUED, KEKRun.State.RUNNING), KEKRun.State.PAUSED)
+    audit.record("kek_run.paused", actor=actor, subject=run, reason=reason, change=change)
 
 
 def resume(run: KEKRun, *, actor: Actor, by_workers: bool = True, reason: str = "") -> None:
@@ -133,7 +135,7 @@ def resume(run: KEKRun, *, actor: Actor, by_workers: bool = True, reason: str = 
         Conflict: it is neither paused nor failed.
     """
     audit.require_operator(actor)
-    _move(
+    change = _move(
         run,
         STARTABLE,
         KEKRun.State.QUEUED,
@@ -145,7 +147,7 @@ def resume(run: KEKRun, *, actor: Actor, by_workers: bool = True, reason: str = 
     )
     failures = KEKRunFailure.objects.filter(run=run)
     writes.commit(failures.delete, committed=lambda: not failures.exists())
-    audit.record("kek_run.resumed", actor=actor, subject=run, reason=reason)
+    audit.record("kek_run.resumed", actor=actor, subject=run, reason=reason, change=change)
 
 
 def cancel(run: KEKRun, *, actor: Actor, reason: str = "") -> None:
@@ -156,13 +158,13 @@ def cancel(run: KEKRun, *, actor: Actor, reason: str = "") -> None:
         Conflict: it has ended already.
     """
     audit.require_operator(actor)
-    _move(
+    change = _move(
         run,
         (KEKRun.State.QUEUED, KEKRun.State.RUNNING, KEKRun.State.PAUSED, KEKRun.State.FAILED),
         KEKRun.State.CANCELLED,
         ended_at=timezone.now(),
     )
-    audit.record("kek_run.cancelled", actor=actor, subject=run, reason=reason)
+    audit.record("kek_run.cancelled", actor=actor, subject=run, reason=reason, change=change)
 
 
 def set_pace(run: KEKRun, *, rate: float | None, batch_rows: int, actor: Actor, reason: str = "") -> None:
@@ -288,16 +290,20 @@ def _lost(now: datetime) -> Q:
     return Q(state=KEKRun.State.RUNNING) & (Q(heartbeat_at=None) | Q(heartbeat_at__lt=silent_since))
 
 
-def _move(run: KEKRun, origins: Sequence[str], target: str, **columns: object) -> None:
-    moved: list[int] = []
+def _move(run: KEKRun, origins: Sequence[str], target: str, **columns: object) -> audit.Change:
+    left: list[str] = []
+    this = KEKRun.objects.filter(id=run.id)
 
     def move() -> None:
-        moved[:] = [KEKRun.objects.filter(id=run.id, state__in=origins).update(state=target, **columns)]
+        origin = this.values_list("state", flat=True).get()
+        moved = origin in origins and this.filter(state=origin).update(state=target, **columns)
+        left[:] = [origin] if moved else []
 
     writes.commit(move, committed=lambda: False)
     run.refresh_from_db()
-    if not moved[0] and run.state != target:
+    if not left and run.state != target:
         raise Conflict(f"The run is {run.state}; that is possible only while it is {' or '.join(origins)}.")
+    return audit.Change(before={"state": left[0] if left else target}, after={"state": target})
 
 
 def _check_pace(rate: float | None, batch_rows: int) -> None:

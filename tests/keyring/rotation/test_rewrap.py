@@ -202,7 +202,8 @@ class TestRetire:
         mkeks.retire_mkek(refreshed(mkek), actor=ACTOR)
 
         assert refreshed(mkek).state == MKEK.State.RETIRED
-        assert len(audited("mkek.retired")) == 1
+        (retired,) = audited("mkek.retired")
+        assert (retired["before"], retired["after"]) == ({"state": "previous"}, {"state": "retired"})
         assert all_read_back(projects)
 
 

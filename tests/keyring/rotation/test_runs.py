@@ -43,7 +43,12 @@ class TestStart:
 
         assert (wanted.state, wanted.started_by, wanted.reason) == (State.QUEUED, ACTOR.user_id, "drill")
         assert (wanted.scope, wanted.rate, wanted.rows_left) == ({"project": "p1"}, 5.0, 1)
-        assert audited("kek_run.started")[-1]["reason"] == "drill"
+        record = audited("kek_run.started")[-1]
+        assert record["reason"] == "drill"
+        assert record["after"] == {
+            "kind": REWRAP, "project": "p1", "rows_left": 1,
+            "rate": 5.0, "batch_rows": 100, "by_workers": True,
+        }  # fmt: skip
 
     @pytest.mark.parametrize(
         "options", [{"rate": 0}, {"rate": -1.0}, {"batch_rows": 0}, {"batch_rows": 1001}], ids=str
@@ -111,7 +116,12 @@ class TestWishes:
         runs.resume(run, actor=ACTOR)
         runs.cancel(run, actor=ACTOR)
 
-        assert [len(audited(f"kek_run.{act}")) for act in ("paused", "resumed", "cancelled")] == [1, 1, 1]
+        changes = [audited(f"kek_run.{act}") for act in ("paused", "resumed", "cancelled")]
+        assert [(act["before"], act["after"]) for (act,) in changes] == [
+            ({"state": "queued"}, {"state": "paused"}),
+            ({"state": "paused"}, {"state": "queued"}),
+            ({"state": "queued"}, {"state": "cancelled"}),
+        ]
 
     def test_a_limit_pauses_it(self, run):
         ended = execute(run, limit=2)
@@ -201,6 +211,7 @@ class TestWorkers:
         assert refreshed(run).state == State.DONE
         record = audited("kek_run.done")[0]
         assert (record["method"], record["user_id"]) == ("worker", ACTOR.user_id)
+        assert (record["before"], record["after"]) == ({"state": "running"}, {"state": "done"})
         assert all_read_back(projects)
 
     def test_a_second_delivery_finds_nothing_to_do(self, run):
