@@ -11,7 +11,7 @@ from keepsite.fleet.models import NodeReport
 from keepsite.identity.models import APIKey
 from keepsite.keyring.models import MKEK
 from keepsite.nodes.models import Node
-from keepsite.projects.models import Project
+from keepsite.projects.models import Project, ProjectQuota
 from keepsite.trail.models import AuditChain
 from orders_app.models import Order
 from secrets_app.models import Payload, Secret
@@ -82,11 +82,17 @@ class TestNumbers:
         with django_assert_max_num_queries(7):
             dashboard(admin.site, now=timezone.now())
 
-    def test_projects_near_a_quota_are_shown(self, store):
-        shown = part("projects")
+    def test_projects_near_a_quota_are_shown_and_listed(self, mkek, console):
+        for name, secrets in (("near", 4), ("far", 3)):
+            project = Project.objects.create(external_id=name)
+            ProjectQuota.objects.create(project=project, secrets=5, orders=0)
+            Secret.objects.bulk_create(Secret(project=project) for _ in range(secrets))
 
-        assert [bar.used / bar.limit >= 0.8 for bar in shown.bars] == [True] * len(shown.bars)
-        assert shown.bars
+        (bar,) = part("projects").bars
+
+        assert (bar.label, bar.used, bar.limit) == ("Secrets of near", 4, 5)
+        listed = console.get("/admin/projects/project/?state=near").context["cl"].result_list
+        assert [str(project) for project in listed] == ["near"]
 
     def test_secrets_of_each_mkek_add_up(self, store):
         table = part("keys").table

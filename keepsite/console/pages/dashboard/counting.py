@@ -173,8 +173,9 @@ def _counted(model: type[Model], **conditions: Q) -> QuerySet[Any]:  # Any: of s
         name: Count("pk", filter=conditions[name]) if name in conditions else Value(0)
         for name in Counts._fields
     }
-    rows: QuerySet[Any] = model._default_manager.order_by()  # noqa: SLF001  # Django's API
-    return rows.values("project_id").annotate(**numbers)
+    of_projects = model._default_manager.order_by().values("project_id")  # noqa: SLF001  # Django's API
+    counted: QuerySet[Any] = of_projects.annotate(**numbers)
+    return counted
 
 
 def _by_project(resources: Mapping[str, QuerySet[Any]]) -> ByResource:  # Any: as above
