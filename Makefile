@@ -25,7 +25,6 @@ run: ## Run Keepsite on this machine: API, worker and relay on 127.0.0.1:9311; C
 test: ## Everything CI checks: lint, then the suite on SQLite and on MariaDB, with servers of its own
 	@deploy/embedded/packages.sh test
 	@deploy/embedded/venv.sh constraints-dev.txt
-	@$(MAKE) --no-print-directory lint
 	@$(BIN)/python -m tests.support.run_suites
 
 lint: ## Style, types, direction of imports, templates, missing migrations

@@ -1,4 +1,4 @@
-"""``make test`` after lint: the suite on SQLite and, beside it, what touches the database on MariaDB.
+"""``make test``: lint and the suite on SQLite and, beside them, what touches the database on MariaDB.
 
 Every line says whose it is.  At the end stand once more the tests that failed, and last of
 all ``N passed, N failed``, over all.
@@ -58,7 +58,7 @@ SUMMARY = re.compile(r"^=*\s*(?=.*\b(passed|failed|error|errors|skipped|deselect
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """How one pytest run ended."""
+    """How one part ended."""
 
     title: str
     exit_code: int
@@ -75,35 +75,36 @@ class Run:
         return Counter(passed=counted["passed"], failed=failed)
 
 
-class Suite:
-    """One pytest run, whose lines appear as they come."""
+class Part:
+    """One command, whose lines appear as they come."""
 
-    def __init__(self, title: str, *options: str, env: dict[str, str]) -> None:
+    def __init__(self, title: str, *command: str, env: dict[str, str]) -> None:
         self.title = title
-        self._pytest = subprocess.Popen(
-            [sys.executable, "-m", "pytest", "--durations=8", *options],
-            env=env,
-            stdout=subprocess.PIPE,
-            text=True,
-            errors="replace",
+        self._command = subprocess.Popen(
+            command, env=env, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace"
         )
 
     def watch(self) -> Run:
         """Show what it prints until it ends."""
         summary, failed = "", []
-        for line in self._pytest.stdout:
+        for line in self._command.stdout:
             say(f"{self.title:<9} | {line}", end="")
             if SUMMARY.match(line):
                 summary = line.strip()
             if FAILED.match(line):
                 failed.append(line.strip())
-        exit_code = self._pytest.wait()
-        broke_off = f"pytest broke off with exit code {exit_code}; see above"
-        return Run(self.title, exit_code, summary or broke_off, tuple(failed))
+        exit_code = self._command.wait()
+        ended = f"ended with exit code {exit_code}" + ("; see above" if exit_code else "")
+        return Run(self.title, exit_code, summary or ended, tuple(failed))
 
     def interrupt(self) -> None:
         """Have it tidy up and end, if it still runs."""
-        self._pytest.send_signal(signal.SIGINT)
+        self._command.send_signal(signal.SIGINT)
+
+
+def pytest(title: str, *options: str, env: dict[str, str]) -> Part:
+    """Begin one pytest run."""
+    return Part(title, sys.executable, "-m", "pytest", "--durations=8", *options, env=env)
 
 
 def main() -> int:
@@ -112,6 +113,7 @@ def main() -> int:
     clean = {name: value for name, value in os.environ.items() if not name.startswith("KEEPSITE_")}
     scratch = tempfile.mkdtemp(prefix="keepsite-suites-")
     clean["TMPDIR"] = scratch
+    clean.pop("PYTHONDONTWRITEBYTECODE", None)  # or each of some hundred processes would compile it all anew
     say("Starting MariaDB and two RabbitMQ on private ports ...")
     with MariaDB() as mariadb, RabbitMQ() as first_broker, RabbitMQ() as second_broker:
         clean["TESTS_MARIADB_URL"] = mariadb.url
@@ -119,23 +121,24 @@ def main() -> int:
         on_mariadb = [f"--ignore={place}" for place in NOT_ABOUT_THE_DATABASE]
         on_sqlite = [f"--ignore={place}" for place in ON_MARIADB_ALONE]
         runs = watch_all(
-            Suite("SQLite", "-m", f"not ({PROCESSES})", *on_sqlite, env=clean),
-            Suite(
+            Part("lint", "make", "--no-print-directory", "lint", env=clean),
+            pytest("SQLite", "-m", f"not ({PROCESSES})", *on_sqlite, env=clean),
+            pytest(
                 "SQLite +",
                 *("-m", PROCESSES, *(f"--ignore={place}" for place in LONGEST), *on_sqlite),
                 env=clean | {"TESTS_BROKER_URL": first_broker.url},
             ),
-            Suite(
+            pytest(
                 "SQLite ++",
                 *("-m", PROCESSES, *LONGEST, *on_sqlite),
                 env=clean,
             ),
-            Suite(
+            pytest(
                 "MariaDB",
                 *("-m", f"not ({PROCESSES})", *on_mariadb),
                 env=clean | {"KEEPSITE_DATABASE_URL": mariadb.url},
             ),
-            Suite(
+            pytest(
                 "MariaDB +",
                 *("-m", "processes and not (browser or keystone)", *on_mariadb),
                 env=clean
@@ -152,15 +155,15 @@ def main() -> int:
     return report(runs)
 
 
-def watch_all(*suites: Suite) -> list[Run]:
-    """Watch the suites until all have ended; what interrupts this interrupts them."""
-    with ThreadPoolExecutor(len(suites)) as watchers:
-        watched = [watchers.submit(suite.watch) for suite in suites]
+def watch_all(*parts: Part) -> list[Run]:
+    """Watch the parts until all have ended; what interrupts this interrupts them."""
+    with ThreadPoolExecutor(len(parts)) as watchers:
+        watched = [watchers.submit(part.watch) for part in parts]
         try:
             return [run.result() for run in watched]
         except BaseException:
-            for suite in suites:
-                suite.interrupt()
+            for part in parts:
+                part.interrupt()
             raise
 
 
