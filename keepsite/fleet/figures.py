@@ -9,9 +9,8 @@ from typing import Any
 from hsm.member import State
 from keepsite.fleet.histograms import added, percentile_s
 from keepsite.fleet.models import NodeReport
-from keepsite.fleet.reporter import STALE_AFTER_S
-from keepsite.fleet.reports import MINUTE_S, MemberMinute, RequestMinute
-from keepsite.metrics import hsm, requests
+from keepsite.fleet.reports import MINUTE_S, STALE_AFTER_S, MemberMinute, RequestMinute
+from keepsite.metrics.bounds import CALL_BOUNDS_S, REQUEST_BOUNDS_S
 
 WINDOW_MINUTES = 5  # of "now": the last five whole minutes and the one under way
 CHART_MINUTES = 60
@@ -152,8 +151,8 @@ def _requests(rows: Sequence[NodeReport], *, now: datetime) -> RequestFigures:
             },
             {row.node: _window_s(row) for row in rows},
         ),
-        p50_s=percentile_s(counts, requests.BOUNDS_S, 50),
-        p99_s=percentile_s(counts, requests.BOUNDS_S, 99),
+        p50_s=percentile_s(counts, REQUEST_BOUNDS_S, 50),
+        p99_s=percentile_s(counts, REQUEST_BOUNDS_S, 99),
     )
 
 
@@ -196,8 +195,8 @@ def _member(name: str, rows: Sequence[NodeReport]) -> MemberFigures:
         ),
         errors_now=sum(one.errors for one in recent),
         errors=errors,
-        p50_s=percentile_s(counts, hsm.BOUNDS_S, 50),
-        p99_s=percentile_s(counts, hsm.BOUNDS_S, 99),
+        p50_s=percentile_s(counts, CALL_BOUNDS_S, 50),
+        p99_s=percentile_s(counts, CALL_BOUNDS_S, 99),
         cache_hit_percent=100 * hits / (hits + misses) if hits + misses else None,
         in_flight=sum(one["in_flight"] for one in told),
         sessions=sum(one["sessions"] for one in told),

@@ -2,18 +2,17 @@
 
 from collections import defaultdict
 from collections.abc import Iterable
-from dataclasses import dataclass, field
 
 from prometheus_client.metrics_core import Metric
 from prometheus_client.samples import Sample
 
 from keepsite.fleet.histograms import Counts
-from keepsite.metrics import hsm, requests
+from keepsite.fleet.readings import MemberReading, Reading
+from keepsite.metrics import requests
+from keepsite.metrics.bounds import CALL_BOUNDS_S, REQUEST_BOUNDS_S
 from keepsite.metrics.registry import everybodys
 
 PAYLOAD_VERBS = frozenset({"encrypt", "decrypt"})  # whose latency clients wait for
-_NO_CALLS: Counts = (0,) * (len(hsm.BOUNDS_S) + 1)
-_NO_REQUESTS: Counts = (0,) * (len(requests.BOUNDS_S) + 1)
 
 _NUMBERS = {  # sample to attribute
     "keepsite_hsm_cache_hits_total": "cache_hits",
@@ -22,36 +21,6 @@ _NUMBERS = {  # sample to attribute
     "keepsite_hsm_sessions_open": "sessions",
     "keepsite_hsm_cached_keys": "keys",
 }
-
-
-@dataclass(slots=True, kw_only=True)
-class MemberReading:
-    """An HSM member, over all processes of this node; counters are since the processes began.
-
-    ``payload_calls`` are encrypt and decrypt, per bucket of ``keepsite.metrics.hsm.BOUNDS_S``.
-    """
-
-    calls: int = 0
-    payload_calls: Counts = _NO_CALLS
-    errors: dict[str, int] = field(default_factory=dict)  # by the class of their return code
-    cache_hits: int = 0
-    cache_misses: int = 0
-    states: dict[str, int] = field(default_factory=dict)  # how many processes see it so
-    in_flight: int = 0
-    sessions: int = 0
-    keys: int = 0
-    last_canary_at: float | None = None  # seconds since the epoch; of the process where it is longest ago
-
-
-@dataclass(slots=True, kw_only=True)
-class Reading:
-    """A node; ``requests`` per bucket of ``keepsite.metrics.requests.BOUNDS_S``."""
-
-    requests: Counts = _NO_REQUESTS
-    refused: int = 0
-    failed: int = 0
-    members: dict[str, MemberReading] = field(default_factory=dict)
-    queues: dict[str, int] = field(default_factory=dict)
 
 
 def read() -> Reading:
@@ -72,7 +41,7 @@ def read() -> Reading:
 
 def _read_requests(reading: Reading, metric: Metric | None) -> None:
     samples = list(metric.samples) if metric else []
-    reading.requests = _counts(samples, requests.BOUNDS_S)
+    reading.requests = _counts(samples, REQUEST_BOUNDS_S)
     for sample in samples:
         if sample.name.endswith("_count"):
             reading.refused += int(sample.value) * (sample.labels["outcome"] == requests.REFUSED)
@@ -87,7 +56,7 @@ def _read_calls(reading: Reading, metric: Metric | None) -> None:
         if sample.labels["verb"] in PAYLOAD_VERBS:
             of_member[sample.labels["member"]].append(sample)
     for name, samples in of_member.items():
-        reading.members[name].payload_calls = _counts(samples, hsm.BOUNDS_S)
+        reading.members[name].payload_calls = _counts(samples, CALL_BOUNDS_S)
 
 
 def _read_member(reading: Reading, metric: Metric) -> None:

@@ -21,13 +21,13 @@ from keepsite.errors import KeepsiteError
 from keepsite.fleet import reports
 from keepsite.fleet.members import MemberWatcher
 from keepsite.fleet.models import HSMMember, NodeReport
-from keepsite.fleet.reading import MemberReading, Reading, read
+from keepsite.fleet.reading import read
+from keepsite.fleet.readings import MemberReading, Reading
 
 log = structlog.get_logger(__name__)
 
 FIRST_S = 3.0  # by then the process has asked its HSM
 EVERY_S = 10.0
-STALE_AFTER_S = 45.0  # a node that has not reported for so long does not do it any more
 
 
 class NodeLock:
@@ -107,7 +107,7 @@ class Reporter:
         """Go on where another process of this node ended, if that is not long ago."""
         self._began_at = now
         last = NodeReport.objects.filter(node=settings.NODE_NAME).first()
-        if last is not None and last.told_at.timestamp() > now - STALE_AFTER_S:
+        if last is not None and last.told_at.timestamp() > now - reports.STALE_AFTER_S:
             self._began_at = last.began_at.timestamp()
             self._requests = last.requests
             self._calls = {name: told["minutes"] for name, told in last.members.items()}

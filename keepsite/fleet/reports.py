@@ -8,9 +8,10 @@ from dataclasses import dataclass
 from typing import Any, Self
 
 from keepsite.fleet.histograms import Counts, grown
-from keepsite.fleet.reading import MemberReading, Reading
+from keepsite.fleet.readings import MemberReading, Reading
 
 MINUTE_S = 60
+STALE_AFTER_S = 45.0  # a node that has not reported for so long does not do it any more
 KEPT_MINUTES = 61  # an hour, and the minute that is under way
 KEPT_HSM_MINUTES = 6
 Json = Any  # Any: what JSON holds

@@ -10,15 +10,14 @@ from prometheus_client import Counter, Gauge, Histogram
 
 from hsm.member import MemberStatus, State
 from hsm.stats import Call, Tally
+from keepsite.metrics.bounds import CALL_BOUNDS_S
 from keepsite.metrics.registry import REGISTRY
-
-BOUNDS_S = (0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 10)
 
 CALL_SECONDS = Histogram(
     "keepsite_hsm_call_seconds",
     "How long calls to an HSM member took; encrypt and decrypt are two PKCS#11 calls, other verbs one.",
     ["member", "verb"],
-    buckets=BOUNDS_S,
+    buckets=CALL_BOUNDS_S,
     registry=REGISTRY,
 )
 CALL_ERRORS = Counter(

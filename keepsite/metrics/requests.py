@@ -6,18 +6,18 @@ from django.http import HttpRequest, HttpResponse
 from prometheus_client import Histogram
 
 from hsm.stats import calls_made
+from keepsite.metrics.bounds import REQUEST_BOUNDS_S
 from keepsite.metrics.registry import REGISTRY
 
 # What clients name is not ours to count by: anything else has no label of its own.
 _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"})
-BOUNDS_S = (0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 ANSWERED, REFUSED, FAILED = "answered", "refused", "failed"  # below 400, 4xx, 5xx
 
 REQUEST_SECONDS = Histogram(
     "keepsite_request_seconds",
     "How long API requests took, from their arrival in the application to their answer.",
     ["method", "outcome"],
-    buckets=BOUNDS_S,
+    buckets=REQUEST_BOUNDS_S,
     registry=REGISTRY,
 )
 CALLS_PER_REQUEST = Histogram(
