@@ -128,6 +128,7 @@ def post_worker_init(worker: Any) -> None:  # Any: gunicorn's workers have no co
         os.kill(worker.pid, signal.SIGTERM)
 
     startup.ask_the_token(threads=worker.cfg.threads, replace=replace)
+    startup.report()
 
 
 def worker_exit(server: object, worker: object) -> None:  # noqa: ARG001  # gunicorn's signature

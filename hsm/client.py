@@ -3,7 +3,7 @@ import threading
 from collections.abc import Callable, Iterable
 from typing import TypeVar
 
-from hsm.config import HSMConfig
+from hsm.config import HSMConfig, Pin
 from hsm.connection import Connection
 from hsm.errors import CallRefused, ForkedHSM, IntegrityFailed
 from hsm.group import Group, Listener
@@ -142,6 +142,13 @@ class HSM:
         """Drop a cached handle on every member; its object goes after its last user."""
         self._refuse_fork()
         self._group.forget(key_id)
+
+    def look_again(self, member: str, *, pin: Pin | None = None) -> None:
+        """Have the named member, if it is quarantined, probed again within a second, with a corrected PIN."""
+        self._refuse_fork()
+        for one in self._group.members:
+            if one.config.name == member:
+                one.look_again(pin)
 
     def status(self) -> tuple[MemberStatus, ...]:
         """Return how each member stands, without asking the token."""

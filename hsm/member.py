@@ -11,7 +11,7 @@ from enum import StrEnum
 from functools import partial
 from typing import NoReturn, TypeVar
 
-from hsm.config import HSMConfig, MemberConfig
+from hsm.config import HSMConfig, MemberConfig, Pin
 from hsm.connection import Connection
 from hsm.errors import (
     CallRefused,
@@ -48,7 +48,7 @@ _FOR_A_HUMAN = (LoginRefused, MechanismUnsupported, MKEKNotFound, CanaryMismatch
 
 
 class State(StrEnum):
-    """Where a member stands; only UP and SUSPECT serve, and only a restart leads out of QUARANTINED.
+    """Where a member stands; only UP and SUSPECT serve, and only a human leads out of QUARANTINED.
 
     SUSPECT: a call takes too long, or it went down three times in five minutes;
     it is asked only if no other member is UP.
@@ -136,6 +136,7 @@ class Member:
         self._slot: int | None = None  # of the last connection, in that generation of the module
         self._generation = 0
         self._last_canary_at: datetime | None = None
+        self._fits_profile = False
         self._changing = threading.RLock()  # one state change at a time
         self._unexplained: deque[float] = deque(maxlen=_UNEXPLAINED)
         self._trips: deque[float] = deque(maxlen=_TRIPS)
@@ -165,11 +166,23 @@ class Member:
         self._canaries[canary.key_id] = canary
 
     def quarantine(self, error: HSMError) -> None:
-        """Take the member out of service until a restart: only a human can mend it."""
+        """Take the member out of service until ``look_again`` or a restart: only a human can mend it."""
         with self._changing:
             self.gate.shut()
             self._enter(State.QUARANTINED, error)
-            logger.critical("%s: quarantined until a restart: %s", self.config.name, error)
+            logger.critical("%s: quarantined until it is released: %s", self.config.name, error)
+
+    def look_again(self, pin: Pin | None = None) -> None:
+        """Have a quarantined member probed as if it were down; no other is touched.
+
+        A PIN that the token refused is not tried again: ``pin`` is the corrected one, if it was that.
+        """
+        with self._changing:
+            if self.state is not State.QUARANTINED:
+                return
+            if pin is not None:
+                self.config = replace(self.config, pin=pin)
+            self._go_down(MemberUnavailable(f"{self.config.name}: an operator had it looked at again"))
 
     def serve(self, work: Callable[[Connection], T], *, once: bool = False) -> T:
         """Run ``work`` on the current connection, and again, once per kind of fault, unless ``once``.
@@ -407,8 +420,9 @@ class Member:
                 aside=self._aside,
             )
             self._slot, self._generation = connection.slot, self._library.generation
-            if self.state is State.STARTING:
+            if not self._fits_profile:
                 connection.refuse_wrong_profile()
+                self._fits_profile = True
             self._prove_all(connection)
         except (CallFailed, TokenNotFound, *_FOR_A_HUMAN) as error:
             if connection is not None:

@@ -61,8 +61,9 @@ def _at_the_fork(**_: object) -> None:
 
 @worker_process_init.connect
 def _after_forking(**_: object) -> None:
-    """In each child: the first order finds the token ready, and a child that hangs in it is replaced."""
+    """In each child: the first order finds the token ready, a child that hangs in it is replaced."""
     from keepsite.recycling import replace_this_child  # noqa: PLC0415  # needs Django set up
-    from keepsite.startup import ask_the_token  # noqa: PLC0415
+    from keepsite.startup import ask_the_token, report  # noqa: PLC0415
 
     ask_the_token(threads=1, replace=replace_this_child)
+    report()

@@ -44,6 +44,7 @@ INSTALLED_APPS = [
     "keepsite.identity.apps.IdentityConfig",
     "keepsite.keyring.apps.KeyringConfig",
     "keepsite.trail.apps.TrailConfig",
+    "keepsite.fleet.apps.FleetConfig",
     "keepsite.nodes.apps.NodesConfig",
     "keepsite.api.apps.ApiConfig",
     "secrets_app.apps.SecretsAppConfig",
@@ -52,7 +53,7 @@ INSTALLED_APPS = [
 ]
 MIDDLEWARE = [
     "keepsite.api.request_id.RequestIdMiddleware",
-    "keepsite.metrics.requests.HSMCallsMiddleware",
+    "keepsite.metrics.requests.RequestMetricsMiddleware",
     "keepsite.api.middleware.ApiMiddleware",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",

@@ -17,6 +17,7 @@ from hsm.errors import HSMError
 from hsm.library import loaded_modules
 from hsm.provider import hsm
 from keepsite.errors import KeepsiteError
+from keepsite.fleet.reporter import Reporter
 from keepsite.keyring import services as keyring
 from keepsite.metrics.hsm import HSMMetrics
 
@@ -64,6 +65,11 @@ def ask_the_token(*, threads: int = 1, replace: Callable[[str], None] | None = N
     )
     asking.start()
     return asking
+
+
+def report() -> threading.Thread:
+    """Have this process's node tell the console how it is doing, every ten seconds."""
+    return Reporter().start()
 
 
 def _ask(threads: int, replace: Callable[[str], None] | None) -> None:

@@ -7,6 +7,7 @@ from django.http import HttpRequest
 from django.urls import reverse
 
 from keepsite.approvals.models import ActRequest
+from keepsite.fleet.models import HSMMember
 from keepsite.identity.models import APIKey
 from keepsite.keyring.models import MKEK, KEKRun, ProjectKEK
 from keepsite.nodes.models import Node, Promotion
@@ -29,7 +30,7 @@ from secrets_app.models import (
 GROUPS: tuple[tuple[str, tuple[type[Model], ...]], ...] = (
     ("Stored", (Project, Secret, Container, Order, DeadLetter)),
     ("Use", (SecretConsumer, ContainerConsumer, ContainerSecret)),
-    ("Keys", (MKEK, ProjectKEK, KEKRun, TransportKey)),
+    ("Keys", (MKEK, ProjectKEK, KEKRun, TransportKey, HSMMember)),
     ("Nodes", (Node, Promotion)),
     ("Notices", (Notice, Message)),
     ("Access", (APIKey, ACL, ProjectQuota, User, ActRequest, Lockout)),

@@ -12,6 +12,7 @@ VIEWER, OPERATOR, CRYPTO_OFFICER, AUDITOR = "viewer", "operator", "crypto office
 _LOOK = frozenset(
     {
         "approvals.view_actrequest",
+        "fleet.view_hsmmember",
         "identity.view_apikey",
         "keyring.view_kekrun",
         "keyring.view_mkek",
@@ -46,6 +47,7 @@ _EXPORT = frozenset(
 # What can be undone, or harms one client at most.
 _OPERATE = frozenset(
     {
+        "fleet.release_hsmmember",
         "identity.add_apikey",
         "identity.revoke_apikey",
         "operators.release_lockout",
@@ -79,6 +81,7 @@ _AUDIT = frozenset({"trail.export_auditrecord", "trail.verify_auditchain"})
 # What decides which key everything hangs on; pKEKs too, since a new MKEK may need new ones.
 _KEYS = frozenset(
     {
+        "fleet.release_hsmmember",
         "keyring.activate_mkek",
         "keyring.generate_mkek",
         "keyring.retire_mkek",

@@ -6,8 +6,9 @@ from django.contrib.admin import AdminSite
 from django.contrib.auth import logout
 from django.contrib.auth.views import PasswordChangeView
 from django.db.models import Model
-from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect, JsonResponse
 from django.http.response import HttpResponseBase
+from django.template.loader import render_to_string
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, URLResolver, path, reverse
 from django.utils import timezone
@@ -18,7 +19,7 @@ from keepsite.console.forms import OwnPasswordForm
 from keepsite.console.login import LoginForm, PasswordStep, code_step
 from keepsite.console.models import OneTimePassword
 from keepsite.console.navigation import GROUPS, navigation
-from keepsite.console.pages.overview import overview
+from keepsite.console.pages.dashboard import REFRESH_S, Dashboard, dashboard
 from keepsite.console.pages.search import object_of_ref, search
 from keepsite.console.pages.second_factor import (
     EnrolmentPage,
@@ -100,18 +101,36 @@ class ConsoleSite(AdminSite):
         context = {
             **self.each_context(request),
             "title": self.index_title,
-            "page": overview(
-                self,
-                now=timezone.now(),
-                may_see=lambda model: self.get_model_admin(model).has_view_permission(request),
-            ),
+            "page": self._dashboard(request),
+            "live_url": reverse("admin:live"),
+            "refresh_s": REFRESH_S,
             **(extra_context or {}),
         }
         return TemplateResponse(request, "admin/index.html", context)
 
+    def live(self, request: HttpRequest) -> JsonResponse:
+        """The parts of the overview, as they are now."""
+        page = self._dashboard(request)
+        parts = {
+            part.name: render_to_string("console/dashboard/parts/_part.html", {"part": part}, request)
+            for part in page.parts
+        }
+        parts["as-of"] = render_to_string("console/dashboard/parts/_as_of.html", {"page": page}, request)
+        parts["health"] = render_to_string("console/dashboard/parts/_health.html", {"page": page}, request)
+        parts["steps"] = render_to_string("console/dashboard/parts/_steps.html", {"page": page}, request)
+        return JsonResponse({"is_over": False, "parts": parts})
+
+    def _dashboard(self, request: HttpRequest) -> Dashboard:
+        return dashboard(
+            self,
+            now=timezone.now(),
+            may_see=lambda model: self.get_model_admin(model).has_view_permission(request),
+        )
+
     def get_urls(self) -> list[URLPattern | URLResolver]:
-        """Django's, the search over everything, and the second factor."""
+        """Django's, what the overview asks for, the search over everything, and the second factor."""
         return [
+            path("live/", self.admin_view(self.live), name="live"),
             path("search/", self.admin_view(self.search), name="search"),
             path("login/code/", never_cache(self.login_code), name="login_code"),
             path("second-factor/", self.admin_view(self.second_factor), name="second_factor"),

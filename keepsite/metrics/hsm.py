@@ -10,15 +10,14 @@ from prometheus_client import Counter, Gauge, Histogram
 
 from hsm.member import MemberStatus, State
 from hsm.stats import Call, Tally
+from keepsite.metrics.bounds import CALL_BOUNDS_S
 from keepsite.metrics.registry import REGISTRY
-
-_BUCKETS_S = (0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 10)
 
 CALL_SECONDS = Histogram(
     "keepsite_hsm_call_seconds",
     "How long calls to an HSM member took; encrypt and decrypt are two PKCS#11 calls, other verbs one.",
     ["member", "verb"],
-    buckets=_BUCKETS_S,
+    buckets=CALL_BOUNDS_S,
     registry=REGISTRY,
 )
 CALL_ERRORS = Counter(
@@ -33,6 +32,13 @@ MEMBER_STATE = Gauge(
     ["member", "state"],
     registry=REGISTRY,
     multiprocess_mode="livesum",
+)
+LAST_CANARY = Gauge(
+    "keepsite_hsm_last_canary_timestamp_seconds",
+    "When an HSM member last opened its canaries, in the process where that is longest ago; in seconds.",
+    ["member"],
+    registry=REGISTRY,
+    multiprocess_mode="livemin",
 )
 _GAUGES = {
     field: Gauge(f"keepsite_hsm_{field}", text, ["member"], registry=REGISTRY, multiprocess_mode="livesum")
@@ -79,3 +85,5 @@ class HSMMetrics:
             gauge.labels(status.name).set(getattr(status, name))
         for state in State:
             MEMBER_STATE.labels(status.name, state.value).set(status.state is state)
+        if status.last_canary_at is not None:
+            LAST_CANARY.labels(status.name).set(status.last_canary_at.timestamp())

@@ -3,8 +3,9 @@ from datetime import datetime, timedelta
 from typing import Any, ClassVar
 
 from django.apps import apps
+from django.conf import settings
 from django.contrib import admin
-from django.db.models import Exists, OuterRef, Q, QuerySet
+from django.db.models import Exists, F, OuterRef, Q, QuerySet
 from django.http import HttpRequest
 from django.utils import timezone
 from django.utils.safestring import SafeString
@@ -13,6 +14,7 @@ from keepsite.acts import ActingAdmin
 from keepsite.projects import quotas
 from keepsite.projects.acts import RESOURCE_WORDS, ResumeProject, SetQuota, SuspendProject
 from keepsite.projects.models import Project, ProjectQuota
+from keepsite.projects.sections import audit_section, key_section, rotate_button
 from keepsite.readonly import (
     Bar,
     CreatedFilter,
@@ -63,6 +65,7 @@ class ProjectAdmin(ActingAdmin):
         "keyed": "with a pKEK",
         "bare": "without a pKEK yet",
         "suspended": "suspended",
+        "near": "near a quota",
         "new": f"first seen in the past {NEW.days} days",
     }
     list_display = ("external_id", "state", "secret_count", "order_count", "key_count", "created")
@@ -81,6 +84,9 @@ class ProjectAdmin(ActingAdmin):
             "keyed": keyed,
             "bare": ~keyed,
             "suspended": Q(suspended_at__isnull=False),
+            "near": _near("secrets", "live_secrets")
+            | _near("orders", "kept_orders")
+            | _near("containers", "live_containers"),
             "new": Q(created_at__gte=now - NEW),
         }
 
@@ -94,6 +100,15 @@ class ProjectAdmin(ActingAdmin):
             kept_orders=counted(Project, "orders", Q(deleted_at=None)),
             all_keys=counted(Project, "api_keys"),
         )
+
+    def detail_context(
+        self, request: HttpRequest, row: Any, *, now: datetime
+    ) -> dict[str, Any]:  # Any: a Project with the annotations above; template values
+        """Also what may be done to its pKEK, on the page of that."""
+        may_rotate = request.user.has_perm("keyring.rotate_projectkek")
+        button = rotate_button(row) if may_rotate else None
+        links = {"links": [button] if button else []}
+        return {**super().detail_context(request, row, now=now), **links}
 
     def detail(self, row: Any, *, now: datetime) -> Detail:  # Any: a Project with the annotations above
         """What the project keeps, each number leading to its list."""
@@ -134,6 +149,8 @@ class ProjectAdmin(ActingAdmin):
                         Fact(label="First seen", value=relative(row.created_at, now=now)),
                     ),
                 ),
+                key_section(row, self.admin_site),
+                audit_section(row, self.admin_site),
             ),
         )
 
@@ -239,6 +256,16 @@ class ProjectQuotaAdmin(ReadOnlyAdmin):
     def set_at(self, quota: ProjectQuota) -> SafeString:
         """When."""
         return moment(quota.updated_at)
+
+
+def _near(resource: str, used: str) -> Q:
+    """Projects that have nearly all of a resource that they may, by the annotation ``used``."""
+    column = f"quota__{resource}"
+    own = Q(**{f"{column}__gt": 0, f"{used}__gte": F(column) * quotas.NEAR_PERCENT / 100.0})
+    if (default := settings.QUOTAS[resource]) <= 0:
+        return own
+    none_of_its_own = Q(**{f"{column}__isnull": True})
+    return own | none_of_its_own & Q(**{f"{used}__gte": default * quotas.NEAR_PERCENT / 100})
 
 
 def _limit(limit: int | None) -> SafeString | str:

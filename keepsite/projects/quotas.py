@@ -15,6 +15,7 @@ from keepsite.errors import NotFound, QuotaReached
 from keepsite.projects.models import Project, ProjectQuota
 from keepsite.projects.services import ensure_project
 
+NEAR_PERCENT = 80  # of a limit: soon nothing more can be made
 RESOURCES = ("secrets", "orders", "containers", "consumers", "cas")
 
 
@@ -25,6 +26,11 @@ def effective_limits(project: Project) -> dict[str, int]:
         resource: default if own is None or (limit := getattr(own, resource)) is None else limit
         for resource, default in settings.QUOTAS.items()
     }
+
+
+def is_near(used: int, limit: int) -> bool:
+    """Whether little room is left; negative is unlimited, and of what is forbidden nothing is used."""
+    return limit > 0 and 100 * used >= NEAR_PERCENT * limit
 
 
 def refuse_if_full(project: Project, resource: str, count: Callable[[], int]) -> None:

@@ -107,6 +107,16 @@ def utc(at: datetime) -> SafeString:
     return format_html('{} <span class="zone">UTC</span>', moment(at))
 
 
+def clock(at: datetime) -> SafeString:
+    """The time of day to the second, with its zone, where the day is today."""
+    in_utc = at.astimezone(UTC)
+    return format_html(
+        '<time datetime="{}">{}</time> <span class="zone">UTC</span>',
+        in_utc.isoformat(timespec="seconds"),
+        in_utc.strftime("%H:%M:%S"),
+    )
+
+
 def relative(at: datetime | None, *, now: datetime, absent: str = "never") -> SafeString:
     """A point in time to the second, and how far from ``now`` it is."""
     if at is None:

@@ -6,6 +6,8 @@ from django.utils.safestring import SafeString
 from keepsite.readonly.cells import Tone
 from keepsite.readonly.lists import Table
 
+LITTLE_LEFT, NEXT_TO_NONE_LEFT = 0.8, 0.95  # shares of a limit at which its bar takes another colour
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fact:
@@ -23,13 +25,23 @@ class Bar:
     label: str
     used: int
     limit: int | None
-    note: str = ""
+    note: SafeString | str = ""
 
     @property
     def words(self) -> str:
         """The same for those who do not see the bar."""
         used = intcomma(self.used)
         return f"{used}, no limit" if self.limit is None else f"{used} of {intcomma(self.limit)}"
+
+    @property
+    def low(self) -> float:
+        """Up to here all is well."""
+        return LITTLE_LEFT * (self.limit or 0)
+
+    @property
+    def high(self) -> float:
+        """From here on there is next to no room."""
+        return NEXT_TO_NONE_LEFT * (self.limit or 0)
 
     @property
     def is_full(self) -> bool:

@@ -106,6 +106,7 @@ class AuditRecord(models.Model):
             models.Index(fields=["user", "at"], name="audit_by_user"),
             models.Index(fields=["subject", "at"], name="audit_by_subject"),
             models.Index(fields=["action", "at"], name="audit_by_action"),
+            models.Index(fields=["method", "at"], name="audit_by_method"),
             models.Index(fields=["request_id"], name="audit_by_request"),
         )
         permissions = (("export_auditrecord", "Can export audit records"),)

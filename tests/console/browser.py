@@ -35,6 +35,7 @@ LISTS = {
     "mkeks": "keyring/mkek",
     "pkeks": "keyring/projectkek",
     "runs": "keyring/kekrun",
+    "hsm-members": "fleet/hsmmember",
     "api-keys": "identity/apikey",
     "operators": "auth/user",
     "audit-records": "trail/auditrecord",

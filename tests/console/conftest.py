@@ -7,6 +7,14 @@ from tests.console.plausible import fill
 PASSWORD = "for tests of the console, 42"
 
 
+@pytest.fixture(autouse=True)
+def _counted_anew():
+    """No test sees on the overview what another one had counted."""
+    from keepsite.console.pages.dashboard import STOCK
+
+    STOCK.forget()
+
+
 @pytest.fixture
 def operator(db):
     """An operator who has chosen a password."""

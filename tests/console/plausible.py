@@ -10,6 +10,8 @@ import random
 import sys
 from datetime import timedelta
 
+from tests.console.plausible_fleet import fill_fleet
+
 SEED = 20_260_131
 TEAMS = (
     "payments",
@@ -79,6 +81,7 @@ def fill(*, projects=40, secrets=300, orders=60, now=None):
     _lockouts(now)
     nodes(now)
     notices(now)
+    fill_fleet(chance, now)
 
 
 def _projects(chance, count, now):

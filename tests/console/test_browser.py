@@ -105,7 +105,7 @@ def addresses(context, stocked):
     page = context.new_page()
     found = ["/admin/", "/admin/password_change/", "/admin/second-factor/"]
     for path in LISTS.values():
-        page.goto(f"{stocked.url}/admin/{path}/")
+        wait_until(lambda path=path: page.goto(f"{stocked.url}/admin/{path}/") and rows_of(page))
         first = page.locator("tbody th a").first.get_attribute("href")
         page.goto(first)
         acts = [act.get_attribute("href") for act in page.locator(".acts a").all()]
@@ -168,6 +168,47 @@ def posted_to(page):
     """Where the forms of a page lead, below /admin/."""
     targets = page.locator("form[method=post]").evaluate_all("forms => forms.map(form => form.action)")
     return {target.rsplit("/admin/", 1)[1] for target in targets}
+
+
+class TestOverview:
+    def test_is_refreshed_without_a_reload(self, page):
+        page.goto("/admin/")
+        page.get_by_text("Refreshed every").wait_for()
+        page.evaluate("window.isTheSamePage = true")
+        made_at = page.locator("[data-live-part=as-of] time").first.get_attribute("datetime")
+
+        page.wait_for_function(
+            "before => document.querySelector('[data-live-part=as-of] time').dateTime !== before", arg=made_at
+        )
+
+        assert page.evaluate("window.isTheSamePage")
+        assert violations(page) == []
+
+    def test_says_that_its_numbers_are_old_while_the_server_is_away(self, browser, context, stocked):
+        """In a context of its own, since the browser complains of every request that fails."""
+        lonely = browser.new_context(storage_state=context.storage_state(), base_url=stocked.url)
+        page = lonely.new_page()
+        page.goto("/admin/")
+        page.get_by_text("Refreshed every").wait_for()
+
+        lonely.set_offline(True)
+        page.get_by_text("these numbers are old").wait_for()
+        assert violations(page) == []
+        lonely.set_offline(False)
+
+        page.get_by_text("Refreshed every").wait_for()
+        lonely.close()
+
+    def test_a_part_that_somebody_is_in_waits_for_them(self, page):
+        page.goto("/admin/")
+        link = page.locator("#projects a").first
+        link.focus()
+        page.evaluate("document.querySelector('#projects h2').textContent = 'As it was'")
+
+        asked = [page.wait_for_event("response", lambda answer: "/live/" in answer.url) for _ in range(2)]
+
+        assert [answer.status for answer in asked] == [200, 200]
+        assert page.locator("#projects h2").inner_text() == "As it was"
 
 
 class TestEditing:

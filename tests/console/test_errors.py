@@ -27,7 +27,7 @@ class TestErrorPages:
         def fail(*_, **__):
             raise RuntimeError("a detail that nobody outside may read")
 
-        monkeypatch.setattr("keepsite.console.site.overview", fail)
+        monkeypatch.setattr("keepsite.console.site.dashboard", fail)
         console.raise_request_exception = False
 
         answer = console.get("/admin/")

@@ -1,13 +1,16 @@
 """The page of a project: use and quota, pKEKs over time, suspended and resumed."""
 
 import re
+from datetime import timedelta
 from html import unescape
 
 import pytest
+from django.utils import timezone
 
 from keepsite.keyring.models import ProjectKEK
 from keepsite.projects.models import Project, ProjectQuota
 from keepsite.readonly import detail_url, list_url
+from keepsite.trail.models import AuditChain, AuditRecord, AuditSegment
 from tests.console.pages import act_url
 from tests.support.callers import Caller
 
@@ -25,6 +28,40 @@ def project(caller):
 def bars(console, project):
     sections = console.get(detail_url(Project, project.pk)).context["page"].sections
     return {bar.label: (bar.used, bar.limit) for section in sections for bar in section.bars}
+
+
+class TestWhatElse:
+    def shown(self, console, project, title):
+        sections = console.get(detail_url(Project, project.pk)).context["page"].sections
+        return next(section for section in sections if section.title == title).table
+
+    def test_its_api_keys_are_listed(self, console, caller, project):
+        Caller.make(project="p2")
+
+        assert len(self.shown(console, project, "API keys").rows) == 1
+
+    def test_what_was_done_in_it_and_to_it_is_listed_the_newest_first(self, console, project):
+        chain = AuditChain.objects.create(node="n")
+        segment = AuditSegment.objects.create(
+            chain=chain, number=1, start=0, end=0, lines=3, row_hashes=b"", collected_at=timezone.now()
+        )
+        theirs = ({"project": "p1"}, {"subject": f"project:{project.pk}"}, {"project": "p2"})
+        for position, about in enumerate(theirs):
+            at = timezone.now() + timedelta(seconds=position)
+            action = f"act {position}"
+            AuditRecord.objects.create(segment=segment, position=position, at=at, action=action, **about)
+
+        rows = self.shown(console, project, "Audit").rows
+
+        assert [str(row.name) for row in rows] == ["act 1", "act 0"]
+
+    def test_its_pkek_is_rotated_from_here(self, console, console_of, caller, project):
+        caller.store("x")
+        pkek = ProjectKEK.objects.get(project=project, active_marker=True)
+        (button,) = console.get(detail_url(Project, project.pk)).context["links"]
+
+        assert button.url == act_url(ProjectKEK, "rotate-now", pkek.pk)
+        assert console_of("viewer").get(detail_url(Project, project.pk)).context["links"] == []
 
 
 class TestQuota:

@@ -65,6 +65,7 @@ MAY_ACT = {
     ("Promotion", "resume"): {OPERATOR},
     ("Promotion", "rollback"): {OPERATOR},
     ("Notice", "acknowledge"): {OPERATOR, CRYPTO_OFFICER},
+    ("HSMMember", "release"): {OPERATOR, CRYPTO_OFFICER},
     ("DeadLetter", "replay"): {OPERATOR},
     ("DeadLetter", "discard"): {OPERATOR},
 }
@@ -149,7 +150,7 @@ class TestPages:
         places = {place.label for group in context["navigation"] for place in group.places}
         assert ("Secrets" in places) == (role is not NOBODY)
         assert ("Operators" in places) == (role == AUDITOR)
-        assert bool(context["page"].cards) == (role is not NOBODY)
+        assert bool(context["page"].parts) == (role is not NOBODY)
 
 
 def _some(model):

@@ -392,6 +392,42 @@ class TestStart:
             hsm.start()
 
 
+class TestLookAgain:
+    def test_a_pin_that_was_refused_is_not_tried_again(self, two_modules):
+        two_modules.b.pin_file.write_text("9999")
+        hsm = two_modules.hsm()
+        hsm.start()
+
+        hsm.look_again("b")
+
+        wait_until(lambda: history(hsm, "b")[-2:] == ["recovering", "quarantined"])
+        assert two_modules.shims["b"].calls()["C_Login"] == 1
+
+    def test_a_corrected_pin_is_and_the_member_serves(self, two_modules):
+        two_modules.b.pin_file.write_text("9999")
+        hsm = two_modules.hsm()
+        hsm.start()
+        two_modules.b.pin_file.write_text("1234")
+
+        hsm.look_again("b", pin=two_modules.hsm().config.members[1].pin)
+
+        wait_until(lambda: states(hsm)["b"] == "up")
+
+    def test_one_that_is_not_quarantined_is_left_alone(self, two_modules):
+        hsm = two_modules.hsm()
+        hsm.start()
+
+        hsm.look_again("a")
+
+        assert history(hsm, "a") == ["up"]
+
+
+def history(hsm, name):
+    """Its states, one after the other."""
+    status = next(status for status in hsm.status() if status.name == name)
+    return [change.state for change in status.history]
+
+
 class TestExpect:
     def test_a_running_member_that_lacks_a_new_mkek_is_quarantined_if_the_other_has_it(self, two_modules):
         hsm = started(two_modules)

@@ -194,3 +194,11 @@ class TestManyProcesses:
         count(1)
 
         assert (tmp_path / "metrics").stat().st_mode & 0o777 == 0o700
+
+
+class TestStart:
+    def test_no_process_imports_the_library_before_it_says_where_the_files_are(self):
+        """It looks at the environment when it is first imported; a relay shares after Django's set-up."""
+        program = "import sys, django; django.setup(); sys.exit('prometheus_client' in sys.modules)"
+
+        assert subprocess.run([sys.executable, "-c", program], cwd=CHECKOUT, check=False).returncode == 0

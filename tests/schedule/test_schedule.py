@@ -137,6 +137,7 @@ class TestOurJobs:
             "audit-seal",
             "audit-verify",
             "expiry-notices",
+            "fleet-forget",
             "lost-nodes",
             "notices-find",
             "notices-forget",

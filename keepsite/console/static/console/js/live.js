@@ -1,11 +1,17 @@
 // <div data-live="URL" data-live-every="SECONDS"> is asked for as JSON so often, and each of its "parts"
 // takes the place of what is inside [data-live-part="NAME"].  It ends when the answer says is_over.
+// A part in which somebody selects text waits until they are done, or until the end.
 // [data-live-told] is shown while answers come, [data-live-lost] while they do not.
 
 const root = document.querySelector("[data-live]");
 const told = document.querySelector("[data-live-told]");
 const lost = document.querySelector("[data-live-lost]");
 const shown = new Map();
+
+const isSelectedIn = (part) => {
+  const selection = document.getSelection();
+  return !selection.isCollapsed && selection.getRangeAt(0).intersectsNode(part);
+};
 
 // a link that has the focus keeps it where its page is still linked to
 const replace = (part, html) => {
@@ -16,11 +22,12 @@ const replace = (part, html) => {
   }
 };
 
-const show = (parts) => {
+const show = (parts, isOver) => {
   for (const [name, html] of Object.entries(parts)) {
-    if (shown.get(name) !== html) {  // what stays the same keeps its focus and its selection
+    const part = document.querySelector(`[data-live-part="${name}"]`);
+    if (part && shown.get(name) !== html && (isOver || !isSelectedIn(part))) {
       shown.set(name, html);
-      replace(document.querySelector(`[data-live-part="${name}"]`), html);
+      replace(part, html);
     }
   }
 };
@@ -38,8 +45,8 @@ const refresh = async () => {
   if (!document.hidden) {
     try {
       const answer = await ask();
-      show(answer.parts);
       isOver = answer.is_over;
+      show(answer.parts, isOver);
       lost.hidden = true;
       told.hidden = isOver;
     } catch {

@@ -1,0 +1,66 @@
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+
+from django.utils.timesince import timesince
+
+from keepsite.console.pages.dashboard.counting import Stock
+from keepsite.console.pages.dashboard.shapes import Part, Trouble
+from keepsite.console.pages.dashboard.words import many, mark
+from keepsite.keyring.console.words import lasting
+from keepsite.readonly import Fact, Tone, link, list_url, missing, text
+from orders_app.figures import WaitingFigures
+from orders_app.models import DeadLetter, Order
+
+NAME = "orders"
+STALLED = timedelta(minutes=2)  # an order is handed out anew after 15 s and leased for 60 s
+
+
+def part(stock: Stock, waiting: WaitingFigures, queues: Mapping[str, int], *, now: datetime) -> Part:
+    """What waits, since when, and what went wrong."""
+    tones = [trouble.tone for trouble in troubles(stock, waiting, now=now)]
+    tone = Tone.BAD if Tone.BAD in tones else Tone.WARNING if tones else Tone.GOOD
+    return Part(
+        name=NAME,
+        title="Orders and queue",
+        state=mark(tone),
+        facts=(
+            _of("Pending", waiting.waiting, "waiting"),
+            Fact(
+                label="Oldest", value=lasting(waiting.oldest_s) if waiting.waiting else missing("none waits")
+            ),
+            _of("At work", waiting.at_work, "at_work"),
+            _of("Tried again", waiting.retried, "retried"),
+            _of("Failed", stock.failed, "failed", note=f"{text(stock.failed_lately)} in 24 hours"),
+            Fact(
+                label="Dead letters",
+                value=link(list_url(DeadLetter, state=DeadLetter.State.KEPT), text(waiting.dead_letters)),
+            ),
+            *(
+                Fact(label=f"Messages in {queue}", value=link(list_url(Order, state="waiting"), text(depth)))
+                for queue, depth in sorted(queues.items())
+            ),
+            *(() if queues else (Fact(label="Messages", value=missing("no relay tells")),)),
+        ),
+    )
+
+
+def troubles(stock: Stock, waiting: WaitingFigures, *, now: datetime) -> list[Trouble]:
+    """Orders that are stuck, failed or lost."""
+    found = []
+    if waiting.oldest_s > STALLED.total_seconds():
+        age = timesince(now - timedelta(seconds=waiting.oldest_s), now, depth=1)
+        words = many(waiting.waiting, "order waits", "orders wait")
+        sentence = f"{words}, the oldest for {age}: check the workers, the relay and the HSM."
+        found.append(Trouble(tone=Tone.BAD, sentence=sentence, part=NAME))
+    if stock.failed_lately:
+        words = many(stock.failed_lately, "order", "orders")
+        sentence = f"{words} failed in the last 24 hours."
+        found.append(Trouble(tone=Tone.WARNING, sentence=sentence, part=NAME))
+    if waiting.dead_letters:
+        words = many(waiting.dead_letters, "dead letter waits", "dead letters wait")
+        found.append(Trouble(tone=Tone.WARNING, sentence=f"{words} for a decision.", part=NAME))
+    return found
+
+
+def _of(label: str, number: int, state: str, note: str = "") -> Fact:
+    return Fact(label=label, value=link(list_url(Order, state=state), text(number)), note=note)

@@ -1,0 +1,97 @@
+from keepsite.console.pages.dashboard.shapes import Chart, Column, Part, Trouble
+from keepsite.console.pages.dashboard.words import many, mark
+from keepsite.fleet.figures import FleetFigures, Minute, RequestFigures
+from keepsite.fleet.words import latency, percent, rate
+from keepsite.readonly import Fact, Tone, link, list_url, missing, text, utc
+from keepsite.trail.models import AuditRecord
+
+NAME = "requests"
+ENOUGH = 20  # requests, before a share of them says anything
+WARN_PERCENT, BAD_PERCENT = 1, 10
+COLUMN_WIDTH = 10
+SHOWN_NODES = 4
+
+
+def part(fleet: FleetFigures) -> Part:
+    """The past hour."""
+    figures = fleet.requests
+    tones = [trouble.tone for trouble in troubles(fleet)]
+    tone = Tone.BAD if Tone.BAD in tones else Tone.WARNING if tones else Tone.GOOD
+    return Part(
+        name=NAME,
+        title="Requests of the last hour",
+        state=mark(tone if fleet.reporting else Tone.QUIET, good="Well" if fleet.reporting else "No figures"),
+        facts=_facts(figures) if fleet.reporting else (),
+        chart=_chart(figures) if figures.total else None,
+        note=_coverage(fleet),
+        empty="" if fleet.reporting else "No node has reported yet; each does ten seconds after its start.",
+        is_wide=True,
+    )
+
+
+def troubles(fleet: FleetFigures) -> list[Trouble]:
+    """Requests that fail, and nodes whose requests are not counted any more."""
+    figures, found = fleet.requests, []
+    if figures.total_now >= ENOUGH:
+        share = 100 * figures.failed_now / figures.total_now
+        if share >= WARN_PERCENT:
+            tone = Tone.BAD if share >= BAD_PERCENT else Tone.WARNING
+            words = f"{share:.3g} % of the requests of the last five minutes failed."
+            found.append(Trouble(tone=tone, sentence=words, part=NAME))
+    if fleet.silent:
+        names = ", ".join(fleet.silent[:SHOWN_NODES])
+        words = f"{many(len(fleet.silent), 'node has', 'nodes have')} stopped to report: {names}."
+        found.append(Trouble(tone=Tone.WARNING, sentence=words, part=NAME))
+    return found
+
+
+def _facts(figures: RequestFigures) -> tuple[Fact, ...]:
+    def calls(words: object, **filters: str) -> Fact:
+        return Fact(label="", value=link(list_url(AuditRecord, what="calls", when="hour", **filters), words))
+
+    total, failed = figures.total, figures.failed
+    return (
+        Fact(label="Now", value=rate(figures.per_second)),
+        Fact(label="In the hour", value=calls(text(total)).value),
+        Fact(
+            label="Failed (5xx)",
+            value=calls(text(failed), outcome="failed").value,
+            note=str(percent(100 * failed / total)) if total else "",
+        ),
+        Fact(label="Refused (4xx)", value=calls(text(figures.refused), outcome="client").value),
+        Fact(label="p50", value=latency(figures.p50_s) if total else missing("no requests")),
+        Fact(label="p99", value=latency(figures.p99_s) if total else missing("no requests")),
+    )
+
+
+def _chart(figures: RequestFigures) -> Chart:
+    minutes = figures.minutes
+    most = max(minute.answered + minute.refused + minute.failed for minute in minutes) or 1
+    return Chart(
+        columns=tuple(_column(number, minute, most) for number, minute in enumerate(minutes)),
+        words=f"Requests per minute; {text(most)} in the busiest.",
+        since=utc(minutes[0].at),
+        until=utc(minutes[-1].at),
+    )
+
+
+def _column(number: int, minute: Minute, most: int) -> Column:
+    return Column(
+        x=number * COLUMN_WIDTH,
+        answered=round(100 * minute.answered / most, 2),
+        refused=round(100 * minute.refused / most, 2),
+        failed=round(100 * minute.failed / most, 2),
+    )
+
+
+def _coverage(fleet: FleetFigures) -> str:
+    if not fleet.reporting:
+        return ""
+    names = ", ".join(fleet.reporting[:SHOWN_NODES])
+    more = len(fleet.reporting) - SHOWN_NODES
+    covered = f"{names} and {many(more, 'node', 'nodes')} more" if more > 0 else names
+    missing_ones = f" Missing: {', '.join(fleet.silent[:SHOWN_NODES])}." if fleet.silent else ""
+    return (
+        f"As counted on {covered}, since each node's processes began.{missing_ones}"
+        " The lists hold what the audit trail keeps copies of."
+    )

@@ -1,0 +1,96 @@
+"""What the page of a project shows of apps that lie above: its API keys, and what was done in and to it."""
+
+from typing import Any
+
+from django.apps import apps
+from django.contrib.admin import AdminSite
+from django.urls import reverse
+from django.utils.safestring import SafeString
+
+from keepsite.acts.pages import Button
+from keepsite.projects.models import Project
+from keepsite.readonly import (
+    Fact,
+    Heading,
+    Row,
+    Section,
+    Table,
+    Tone,
+    breakable,
+    detail_url,
+    link,
+    list_url,
+    text,
+)
+
+SHOWN = 6
+KEY_HEADINGS = tuple(Heading(label=label) for label in ("API key", "State", "User", "Last used (UTC)"))
+RECORD_HEADINGS = tuple(Heading(label=label) for label in ("Action", "When (UTC)", "Who", "Outcome"))
+
+
+def key_section(project: Project, site: AdminSite) -> Section:
+    """Its newest API keys, as their list shows them: one statement."""
+    keys = apps.get_model("identity.APIKey")
+    admin: Any = site.get_model_admin(keys)  # Any: its columns are methods
+    newest = list(keys.objects.filter(project=project).defer("sha256").order_by("-created_at")[:SHOWN])
+    rows = tuple(
+        Row.of(
+            KEY_HEADINGS,
+            detail_url(keys, key.pk),
+            breakable(key.name),
+            admin.state(key),
+            breakable(key.user_id),
+            admin.used(key),
+        )
+        for key in newest
+    )
+    return Section(
+        title="API keys",
+        facts=(Fact(label="All of them", value=_all(keys, project)),),
+        table=Table(caption="The newest API keys", headings=KEY_HEADINGS, rows=rows) if rows else None,
+        note="" if rows else "None: its callers come by way of the identity service, or not at all.",
+    )
+
+
+def audit_section(project: Project, site: AdminSite) -> Section:
+    """What its callers did, and what operators did to it, the newest first: a statement each."""
+    records = apps.get_model("trail.AuditRecord")
+    admin: Any = site.get_model_admin(records)  # Any: its columns are methods
+    done_to_it = {"subject__in": [f"project:{name}" for name in (project.pk, project.external_id)]}
+    found = [
+        record
+        for condition in ({"project": project.external_id}, done_to_it)
+        for record in records.objects.filter(**condition).defer("line").order_by("-at")[:SHOWN]
+    ]
+    newest = sorted({record.pk: record for record in found}.values(), key=lambda one: one.at, reverse=True)
+    rows = tuple(
+        Row.of(
+            RECORD_HEADINGS,
+            detail_url(records, record.pk),
+            admin.label(record),
+            admin.when(record),
+            admin.who(record),
+            admin.ended(record),
+        )
+        for record in newest[:SHOWN]
+    )
+    return Section(
+        title="Audit",
+        facts=(Fact(label="Of its callers", value=_all(records, project)),),
+        table=Table(caption="Newest audit records", headings=RECORD_HEADINGS, rows=rows) if rows else None,
+        note="" if rows else "Nothing was collected of it yet.",
+    )
+
+
+def rotate_button(project: Project) -> Button | None:
+    """Where its pKEK is replaced; None while it has none."""
+    pkeks = apps.get_model("keyring.ProjectKEK")
+    active = pkeks.objects.filter(project=project, active_marker=True).values_list("pk", flat=True).first()
+    if active is None:
+        return None
+    url = reverse("admin:keyring_projectkek_act", args=(active, "rotate-now"))
+    return Button(label="Rotate now", url=url, tone=Tone.QUIET, name="rotate-now")
+
+
+def _all(model: Any, project: Project) -> SafeString:  # Any: a model
+    return link(list_url(model, project=project.external_id), text("the whole list"))

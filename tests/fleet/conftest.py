@@ -1,0 +1,3 @@
+from tests.console.conftest import console, operator
+
+__all__ = ["console", "operator"]
