@@ -27,6 +27,11 @@ def effective_limits(project: Project) -> dict[str, int]:
     }
 
 
+def is_limited(project: Project, resource: str) -> bool:
+    """Whether ``claim`` has anything to do."""
+    return effective_limits(project)[resource] >= 0
+
+
 def refuse_if_full(project: Project, resource: str, count: Callable[[], int]) -> None:
     """Refuse before any work is done; ``claim`` decides.
 
