@@ -22,8 +22,10 @@ from tests.support.product_rows import ProductRows
 from tests.support.servers.mariadb import MariaDB
 from tests.support.servers.rabbitmq import RabbitMQ
 
+PARTS = ("create-key", "rate", "queued")
 CALLS = 100
 RATE_ORDERS = 400
+LOOK_EVERY_S = 0.2
 GOAL_S = 0.5
 ORDERS, WAITING = "orders_app_order", "status = 'PENDING'"
 PLACE = """
@@ -39,8 +41,9 @@ Order.objects.bulk_create(orders, batch_size=500)
 @dataclass(frozen=True)
 class Setting:
     title: str
-    database_url: str | None
-    broker_url: str | None
+    database_url: str | None = None
+    broker_url: str | None = None
+    broker_pid: int | None = None
 
 
 def main():
@@ -48,8 +51,8 @@ def main():
     print(f"load average at the start: {os.getloadavg()[0]:.1f} on {os.cpu_count()} processors")
     with MariaDB() as mariadb, RabbitMQ() as rabbitmq:
         settings = {
-            "embedded": Setting("SQLite and a folder", None, None),
-            "servers": Setting("MariaDB and RabbitMQ", mariadb.url, rabbitmq.url),
+            "embedded": Setting("SQLite and a folder"),
+            "servers": Setting("MariaDB and RabbitMQ", mariadb.url, rabbitmq.url, rabbitmq.pid),
         }
         for name in options.on:
             print(f"\n{settings[name].title}", flush=True)
@@ -61,6 +64,7 @@ def arguments():
     parser.add_argument("--calls", type=int, default=CALLS, help="of castellan's create_key")
     parser.add_argument("--orders", type=int, default=RATE_ORDERS, help="for orders per second")
     parser.add_argument("--queued", type=int, default=10_000, help="that wait for workers at once")
+    parser.add_argument("--only", nargs="*", choices=PARTS, default=PARTS)
     parser.add_argument("--on", nargs="*", choices=["embedded", "servers"], default=["embedded", "servers"])
     return parser.parse_args()
 
@@ -73,10 +77,12 @@ def measure(setting, options):
         rows = ProductRows(product)
         try:
             product.start("api", "relay", "worker")
-            create_key(product, options.calls)
-            drain(product, rows, options.orders, ["worker"])
-            drain(product, rows, options.orders, ["worker", "worker-2"])
-            drain(product, rows, options.queued, ["worker", "worker-2"])
+            if "create-key" in options.only:
+                create_key(product, options.calls)
+            counts = {"rate": options.orders, "queued": options.queued}
+            for count in (counts[part] for part in PARTS if part in options.only and part in counts):
+                for workers in (["worker"], ["worker", "worker-2"]):
+                    drain(product, rows, count, workers, broker_pid=setting.broker_pid)
         finally:
             product.stop()
 
@@ -120,29 +126,51 @@ class Context(RequestContext):
         return self._auth
 
 
-def drain(product, rows, count, workers):
+def drain(product, rows, count, workers, *, broker_pid):
     """Have ``workers`` work off ``count`` orders that wait for them."""
     for name in [name for name in product.processes if name.startswith("worker")]:
         product.processes[name].terminate()
         product.processes.pop(name).wait()
-    product.start(*workers)
-    wait_until(lambda: all(is_ready(product, name) for name in workers), 60)
     began = time.perf_counter()
     product.manage("shell", "--no-imports", "-c", PLACE.format(count=count))
     inserted = time.perf_counter() - began
-    began, peak = time.perf_counter(), 0
-    left = rows.count(ORDERS, WAITING)
-    start = left
-    while left:
-        time.sleep(0.1)
-        peak = max([peak, *(memory_mib(product.processes[name].pid) for name in workers)])
-        left = rows.count(ORDERS, WAITING)
+    memory = Memory({name: product.processes[name].pid for name in ("api", "relay")}, broker_pid)
+    product.start(*workers)
+    wait_until(lambda: all(is_ready(product, name) for name in workers), 60)
+    memory.watch({name: product.processes[name].pid for name in workers})
+    began, start = time.perf_counter(), rows.count(ORDERS, WAITING)
+    while rows.count(ORDERS, WAITING):
+        time.sleep(LOOK_EVERY_S)
+        memory.look()
     seconds = time.perf_counter() - began
     print(
         f"  {count} orders that wait, {len(workers)} worker(s): {start / seconds:.0f} a second "
-        f"({start} in {seconds:.1f} s, after {inserted:.1f} s of placing); a worker has {peak:.0f} MiB",
+        f"({start} in {seconds:.1f} s, after {inserted:.1f} s of placing)\n    {memory}",
         flush=True,
     )
+
+
+class Memory:
+    """What processes hold with all that they forked, in MiB resident: at first, at most and at last."""
+
+    def __init__(self, pids, broker_pid):
+        self._pids = {}
+        self._seen = {}
+        self.watch(pids | ({"broker": broker_pid} if broker_pid else {}))
+
+    def watch(self, pids):
+        self._pids |= pids
+        self.look()
+
+    def look(self):
+        for name, pid in self._pids.items():
+            self._seen.setdefault(name, []).append(resident_mib(pid))
+
+    def __str__(self):
+        return "; ".join(
+            f"{name} {seen[0]:.0f}, peak {max(seen):.0f}, {seen[-1]:.0f} MiB"
+            for name, seen in self._seen.items()
+        )
 
 
 def is_ready(product, name):
@@ -152,13 +180,14 @@ def is_ready(product, name):
     return False
 
 
-def memory_mib(pid):
-    """Of a worker and its child, shared pages divided."""
+def resident_mib(pid):
+    """Of a process and its children; what they share counts for each."""
     total = 0
     with contextlib.suppress(psutil.NoSuchProcess):
-        worker = psutil.Process(pid)
-        for process in (worker, *worker.children(recursive=True)):
-            total += process.memory_full_info().pss
+        parent = psutil.Process(pid)
+        for process in (parent, *parent.children(recursive=True)):
+            with contextlib.suppress(psutil.NoSuchProcess):
+                total += process.memory_info().rss
     return total / 2**20
 
 

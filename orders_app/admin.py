@@ -7,6 +7,7 @@ from django.contrib import admin
 from django.db.models import Q
 from django.http import HttpRequest, HttpResponse
 from django.utils import timezone
+from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
 from keepsite.acts import ActingAdmin
@@ -94,7 +95,7 @@ class OrderAdmin(ActingAdmin):
         "kept": "not deleted",
         **DELETED_WORDS,
     }
-    list_display = ("label", "state", "shown_project", "wish", "tries", "next_try", "created", "reason")
+    list_display = ("label", "state", "shown_project", "wish", "tries", "created", "outlook")
     number_columns = frozenset({"tries"})
     list_filter = (StateFilter, OrderTypeFilter, OrderAgeFilter, ProjectFilter)
     search_fields = ("=id", "=secret_id", "=project__external_id")
@@ -219,26 +220,22 @@ class OrderAdmin(ActingAdmin):
         count: int = order.attempts + order.retries
         return count
 
-    @admin.display(description="next try", ordering="not_before")
-    def next_try(self, order: Order) -> SafeString | str:
-        """Of an order that waits: when a worker may take it."""
-        if order.deleted_at is not None or order.status != Order.Status.PENDING:
-            return "\N{EN DASH}"
-        now = timezone.now()
-        if order.lease_until is not None and order.lease_until >= now:
-            return text("at work")
-        return relative(order.not_before, now=now) if order.not_before > now else text("now")
-
     @admin.display(description="placed (UTC)", ordering="created_at")
     def created(self, order: Order) -> SafeString:
         """Since when."""
         return moment(order.created_at)
 
-    @admin.display(description="why it failed, or waits")
-    def reason(self, order: Order) -> SafeString | str:
-        """The words its client reads; of an order that waits, why it was given back."""
-        waits_for = order.last_fault if order.status == Order.Status.PENDING else ""
-        return text(order.error_reason or waits_for) if order.error_reason or waits_for else "\N{EN DASH}"
+    @admin.display(description="next try, or why it failed")
+    def outlook(self, order: Order) -> SafeString | str:
+        """When a worker may take it and why it was given back; once it failed, what its client reads."""
+        if order.deleted_at is not None or order.status != Order.Status.PENDING:
+            return text(order.error_reason) if order.error_reason else "\N{EN DASH}"
+        now = timezone.now()
+        if order.lease_until is not None and order.lease_until >= now:
+            when = text("at work")
+        else:
+            when = relative(order.not_before, now=now) if order.not_before > now else text("now")
+        return format_html("{}<br>{}", when, order.last_fault) if order.last_fault else when
 
 
 @admin.register(DeadLetter)

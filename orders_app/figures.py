@@ -2,6 +2,8 @@
 
 import threading
 import time
+from concurrent.futures import Future
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -17,9 +19,13 @@ from orders_app.models import DeadLetter, Order
 from orders_app.querysets import OrderQuerySet
 
 CONNECT_TIMEOUT_S = 2
+ANSWER_TIMEOUT_S = 2
 MOST_PROJECTS = 10
 MOST_FAULTS = 10
 REMEMBERED_S = 10.0
+PATIENCE_S = 0.3  # of a page; a broker that is well answers in a tenth of that
+ASKING = "keepsite-queue-depths"
+Depths = dict[str, int] | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -110,14 +116,17 @@ def order_figures(now: datetime | None = None) -> OrderFigures:
     )
 
 
-def queue_depths(app: Celery) -> dict[str, int] | None:
-    """Messages that lie ready in each of our queues; None when the broker does not answer in 2 s.
+def queue_depths(app: Celery) -> Depths:
+    """Messages that lie ready in each of our queues; None when the broker does not answer within seconds.
 
     What a worker holds is not among them.
     """
     queues = (*settings.CELERY_TASK_QUEUES, settings.DEAD_LETTER_QUEUE)
+    patience = {"read_timeout": ANSWER_TIMEOUT_S, "write_timeout": ANSWER_TIMEOUT_S}
     try:
-        with app.connection_for_read(connect_timeout=CONNECT_TIMEOUT_S) as connection:
+        with app.connection_for_read(
+            connect_timeout=CONNECT_TIMEOUT_S, transport_options=patience
+        ) as connection:
             connection.ensure_connection(max_retries=1, timeout=CONNECT_TIMEOUT_S)
             return {queue.name: _depth(queue(connection.default_channel)) for queue in queues}
     except (BrokerError, OSError):
@@ -125,19 +134,32 @@ def queue_depths(app: Celery) -> dict[str, int] | None:
 
 
 class RecentDepths:
-    """``queue_depths`` for pages: asked at most every 10 s, so that a broker that is away slows few."""
+    """``queue_depths`` for pages: asked beside them, and at most every 10 s, so that none waits long."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._asked_at = -REMEMBERED_S
-        self._depths: dict[str, int] | None = None
+        self._answer: Future[Depths] = Future()
 
-    def get(self, app: Celery) -> dict[str, int] | None:
-        """As ``queue_depths`` said at most 10 s ago."""
+    def get(self, app: Celery) -> Depths:
+        """As ``queue_depths`` said at most 10 s ago; None too when it takes longer to say than a page may."""
         with self._lock:
-            if time.monotonic() >= self._asked_at + REMEMBERED_S:
-                self._depths, self._asked_at = queue_depths(app), time.monotonic()
-            return self._depths
+            is_due = time.monotonic() >= self._asked_at + REMEMBERED_S
+            if is_due:
+                self._asked_at, self._answer = time.monotonic(), Future()
+                asking = threading.Thread(target=_ask, args=(app, self._answer), daemon=True, name=ASKING)
+                asking.start()
+            answer = self._answer
+        with suppress(TimeoutError):
+            return answer.result(PATIENCE_S if is_due else 0)
+        return None
+
+
+def _ask(app: Celery, answer: "Future[Depths]") -> None:
+    try:
+        answer.set_result(queue_depths(app))
+    except Exception as error:  # noqa: BLE001  # raised anew where the answer is read
+        answer.set_exception(error)
 
 
 def _depth(queue: Queue) -> int:

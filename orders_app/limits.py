@@ -2,7 +2,7 @@ from dataclasses import dataclass
 
 from django.conf import settings
 
-MOST_TOGETHER = 20  # keys that one message stands for: they are made and committed together
+MOST_TOGETHER = 50  # keys that one message stands for: they are made and committed together
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

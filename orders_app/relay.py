@@ -35,6 +35,8 @@ BATCH = 100
 # Orders that no worker has taken yet: of a longer queue, copies would be handed out.
 ON_THEIR_WAY = 400
 FEWEST_ON_THEIR_WAY = 10
+# From one hand-out to the next: what is placed meanwhile goes together, as one message and one claim.
+PACE_S = 0.1
 CONFIRM_TIMEOUT_S = 5
 LONGEST_PAUSE_S = 10.0
 TEND_S = 5.0  # scheduled jobs and dead letters are looked for, and figures told, this often
@@ -65,6 +67,7 @@ class Relay:
         failures = 0
         try:
             while not stop.is_set():
+                began = time.monotonic()
                 try:
                     try:
                         handed_out = self.hand_out(timezone.now())
@@ -84,6 +87,8 @@ class Relay:
                 close_old_connections()
                 if handed_out < BATCH:
                     nudges.wait(min(self.limits.poll_s * max(failures, 1), LONGEST_PAUSE_S))
+                if 0 < handed_out < BATCH:
+                    stop.wait(began + PACE_S - time.monotonic())
         finally:
             nudges.close()
 
@@ -157,7 +162,7 @@ class Relay:
         )
         wanted_ids = list(chain.from_iterable(groups.values()))
         taken = Order.objects.filter(id__in=wanted_ids, handed_out_by__in=groups)
-        writes.commit(
+        writes.commit_statement(
             lambda: due.filter(id__in=wanted_ids).update(handed_out_by=group_of, handed_out_at=now),
             committed=taken.exists,
         )
@@ -179,7 +184,7 @@ class Relay:
 
     def _give_back(self, groups: Collection[str]) -> None:
         given_back = Order.objects.filter(handed_out_by__in=groups, status=Order.Status.PENDING)
-        writes.commit(
+        writes.commit_statement(
             lambda: given_back.update(handed_out_at=None),
             committed=lambda: not given_back.exclude(handed_out_at=None).exists(),
         )

@@ -1,7 +1,10 @@
 """Connections to MariaDB that are kept between requests."""
 
+import os
+import socket
+
 import pytest
-from django.db import connection, connections
+from django.db import OperationalError, connection, connections
 
 from tests.support.product import wait_until
 
@@ -49,3 +52,18 @@ class TestKeptConnection:
 
         (mine,) = one(kept, "SELECT CONNECTION_ID()")
         assert mine != ended
+
+    def test_on_which_a_statement_failed_is_asked(self, kept):
+        (ended,) = one(kept, "SELECT CONNECTION_ID()")
+        with connection.cursor() as cursor:
+            cursor.execute(f"KILL {ended}")
+        with pytest.raises(OperationalError):
+            wait_until(lambda: one(kept, "SELECT 1") is None)
+        number = kept.connection.fileno()
+        other, end = socket.socketpair()
+        with other, end:
+            os.dup2(
+                other.fileno(), number
+            )  # as the system gives a free number to the next who opens something
+
+            assert not kept.is_usable()

@@ -61,8 +61,14 @@ def never():
     return False
 
 
+@pytest.fixture(params=[writes.commit, writes.commit_statement])
+def commit(request):
+    """Either way to write."""
+    return request.param
+
+
 class TestCommit:
-    def test_write_is_repeated_until_the_lock_is_gone(self, impatient, project):
+    def test_write_is_repeated_until_the_lock_is_gone(self, impatient, project, commit):
         tries = []
         locker = Locker(project)
 
@@ -72,7 +78,7 @@ class TestCommit:
 
         timer = threading.Timer(1.3, locker.release)
         timer.start()
-        writes.commit(work, committed=never)
+        commit(work, committed=never)
         timer.join()
 
         project.refresh_from_db()
@@ -90,7 +96,7 @@ class TestCommit:
         project.refresh_from_db()
         assert project.external_id == "before"
 
-    def test_write_that_had_committed_after_all_is_not_done_twice(self, project):
+    def test_write_that_had_committed_after_all_is_not_done_twice(self, project, commit):
         done = []
 
         def lost_answer():
@@ -101,7 +107,7 @@ class TestCommit:
                 else (OperationalError("database is locked"))
             )
 
-        writes.commit(lost_answer, committed=lambda: bool(done))
+        commit(lost_answer, committed=lambda: bool(done))
 
         assert done == [1]
 
@@ -120,6 +126,6 @@ class TestCommit:
         with pytest.raises(DatabaseError):
             writes.commit(lambda: connection.cursor().execute("SELECT * FROM no_such_table"), committed=never)
 
-    def test_a_transaction_around_it_is_refused(self, project):
+    def test_a_transaction_around_it_is_refused(self, project, commit):
         with transaction.atomic(), pytest.raises(RuntimeError):
-            writes.commit(lambda: Project(id=new_id(), external_id="x").save(), committed=never)
+            commit(lambda: Project(id=new_id(), external_id="x").save(), committed=never)

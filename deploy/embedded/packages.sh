@@ -21,6 +21,7 @@ curl|the example that `make run` prints
 test_packages='
 mariadb-server-core|MariaDB, for the tests: only the program, no system service
 mariadb-client-core|helpers that MariaDB needs to create its first tables
+galera-4|what joins several MariaDB into one database, for the tests
 memcached|shared rate limits and the token cache of Keystone, for the tests
 rabbitmq-server|RabbitMQ, for the tests
 haproxy|the balancers of the two pools and of three RabbitMQ nodes, for the tests

@@ -33,6 +33,11 @@ def is_near(used: int, limit: int) -> bool:
     return limit > 0 and 100 * used >= NEAR_PERCENT * limit
 
 
+def is_limited(project: Project, resource: str) -> bool:
+    """Whether ``claim`` has anything to do."""
+    return effective_limits(project)[resource] >= 0
+
+
 def refuse_if_full(project: Project, resource: str, count: Callable[[], int]) -> None:
     """Refuse before any work is done; ``claim`` decides.
 

@@ -70,7 +70,7 @@ def claim(order_id: str) -> Sequence[Claim]:
             lease_until=lease_until, attempts=F("attempts") + 1
         )
 
-    writes.commit(take, committed=mine.exists)
+    writes.commit_statement(take, committed=mine.exists)
     orders = mine.select_related("project").order_by("not_before", "id")
     return [Claim(order=order, lease_until=order.lease_until) for order in orders]
 

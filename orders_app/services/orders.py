@@ -68,7 +68,9 @@ def place_order(
         if sealed is not None:
             sealed.save(force_insert=True)
 
-    writes.commit(insert, committed=Order.objects.filter(id=order.id).exists)
+    is_one_row = sealed is None and not quotas.is_limited(project, "orders")
+    write = writes.commit_statement if is_one_row else writes.commit
+    write(insert, committed=Order.objects.filter(id=order.id).exists)
     audit.record("order.placed", actor=actor, subject=order)
     wakeup.wake_relay()
     return order

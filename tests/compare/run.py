@@ -39,7 +39,13 @@ def main() -> int:
                     role_set, comparison, cast=cast, keystone=keystone, memcached=memcached, only=options.only
                 )
         if not options.no_speed:
-            speeds = measured(keystone=keystone, cast=cast, memcached=memcached, seconds=options.seconds)
+            speeds = measured(
+                keystone=keystone,
+                cast=cast,
+                memcached=memcached,
+                seconds=options.seconds,
+                only=options.only,
+            )
     if options.json:
         say(comparison.as_json(speeds))
     else:
@@ -54,7 +60,7 @@ def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         prog="make compare-barbican", description="Replay requests to Barbican and Keepsite and compare."
     )
-    parser.add_argument("--only", default="", help="scenarios whose name contains this")
+    parser.add_argument("--only", default="", help="scenarios and measurements whose name contains this")
     parser.add_argument(
         "--role-set",
         dest="role_sets",

@@ -199,11 +199,10 @@ class TestOverview:
         page.get_by_text("Refreshed every").wait_for()
         lonely.close()
 
-    def test_a_part_that_somebody_is_in_waits_for_them(self, page):
+    def test_a_part_in_which_somebody_selects_text_waits_for_them(self, page):
         page.goto("/admin/")
-        link = page.locator("#projects a").first
-        link.focus()
         page.evaluate("document.querySelector('#projects h2').textContent = 'As it was'")
+        page.evaluate("getSelection().selectAllChildren(document.querySelector('#projects h2'))")
 
         asked = [page.wait_for_event("response", lambda answer: "/live/" in answer.url) for _ in range(2)]
 

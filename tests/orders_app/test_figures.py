@@ -1,4 +1,6 @@
 import json
+import socket
+import threading
 from datetime import timedelta
 
 import pytest
@@ -9,7 +11,7 @@ from django.utils import timezone
 
 from keepsite.env import broker_folders
 from orders_app import services
-from orders_app.figures import order_figures, queue_depths, waiting_figures
+from orders_app.figures import ASKING, RecentDepths, order_figures, queue_depths, waiting_figures
 from orders_app.models import Order
 from orders_app.tasks import fulfil
 from tests.support.servers.ports import free_ports
@@ -56,6 +58,22 @@ class TestFigures:
         nobody = Celery("nobody", broker=f"amqp://127.0.0.1:{free_ports(1)[0]}//", set_as_current=False)
 
         assert queue_depths(nobody) is None
+        nobody.close()
+
+    def test_a_page_does_not_wait_for_a_silent_broker(self):
+        depths = RecentDepths()
+        with socket.create_server(("127.0.0.1", 0)) as silent:
+            nobody = Celery(
+                "silent", broker="amqp://{}:{}//".format(*silent.getsockname()), set_as_current=False
+            )
+
+            assert depths.get(nobody) is None
+            (asking,) = [thread for thread in threading.enumerate() if thread.name == ASKING]
+            assert depths.get(nobody) is None  # and nobody asks a second time
+            assert [thread for thread in threading.enumerate() if thread.name == ASKING] == [asking]
+            asking.join()
+
+        assert depths.get(nobody) is None
         nobody.close()
 
 

@@ -267,6 +267,21 @@ class TestRun:
         wait_until(lambda: Order.objects.filter(id=order.id).exclude(handed_out_at=None).exists(), 10)
         monkeypatch.undo()
 
+    def test_what_comes_shortly_after_goes_together(self, place, running, monkeypatch):
+        monkeypatch.setattr("orders_app.relay.PACE_S", 1.5)
+        running(
+            Relay(app, OrderLimits(lease_s=60, key_lease_s=15, handout_s=15, max_attempts=20, poll_s=600))
+        )
+        wait_until(lambda: Path(django_settings.RELAY_PIPE).exists())
+        handed_out = Order.objects.exclude(handed_out_at=None)
+        first = place()
+        wait_until(handed_out.filter(id=first.id).exists, 10)
+
+        others = [place().id for _ in range(3)]
+
+        wait_until(lambda: handed_out.count() == 4, 10)
+        assert handed_out.filter(id__in=others).values("handed_out_by").distinct().count() == 1
+
 
 class TestNudges:
     def test_without_a_relay_a_nudge_is_nothing(self, settings, tmp_path):

@@ -8,10 +8,13 @@ import MySQLdb
 
 
 class ProductRows:
-    """Counts a product's rows, and holds its writers where a test wants them."""
+    """Counts a product's rows, and holds its writers where a test wants them.
 
-    def __init__(self, product):
-        self._url = urlsplit(product.environment["KEEPSITE_DATABASE_URL"])
+    ``database_url`` is that of another server of the product's cluster.
+    """
+
+    def __init__(self, product, database_url=None):
+        self._url = urlsplit(database_url or product.environment["KEEPSITE_DATABASE_URL"])
 
     def _connect(self):
         if self._url.scheme == "sqlite":

@@ -34,6 +34,7 @@ NOT_ABOUT_THE_DATABASE = (
     "tests/cluster/test_colour.py",
     "tests/cluster/test_hsm_faults.py",
     "tests/cluster/test_chaos_orders.py",  # brings a MariaDB of its own
+    "tests/cluster/test_galera.py",  # brings two
 )
 # These take minutes, and run on the database of a deployment alone.
 ON_MARIADB_ALONE = (

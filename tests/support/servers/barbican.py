@@ -21,10 +21,11 @@ application = loadapp("config:{paste_file}")
 
 
 class Barbican(Server):
-    """Barbican behind Keystone, under gunicorn, on a database of its own; orders are done at once.
+    """Barbican behind Keystone, under gunicorn, on a database of its own.
 
     ``account`` is its user at Keystone, in keystonemiddleware's words.  Secrets are kept by its
-    software plugin, or in an HSM when ``token`` is given.
+    software plugin, or in an HSM when ``token`` is given.  Orders are done within the request, or
+    by one worker of its own behind RabbitMQ when ``broker_url`` is given.
     """
 
     name = "barbican"
@@ -39,6 +40,7 @@ class Barbican(Server):
         workers: int = 1,
         threads: int = 8,
         token: Token | None = None,
+        broker_url: str = "",
     ) -> None:
         super().__init__()
         self.port = 0
@@ -47,6 +49,7 @@ class Barbican(Server):
         self._database_url = database_url
         self._processes_and_threads = (workers, threads)
         self._token = token
+        self._broker_url = broker_url
 
     @property
     def url(self) -> str:
@@ -89,6 +92,8 @@ class Barbican(Server):
         # Not on the command line, which Barbican reads too.
         environment["GUNICORN_CMD_ARGS"] = f"--config {settings}"
         self._spawn([ENVIRONMENT.program("gunicorn")], environment)
+        if self._broker_url:
+            self._spawn([ENVIRONMENT.program("barbican-worker")], environment)
 
     def _configuration(self) -> str:
         connection = self._database_url or f"sqlite:///{self.folder}/barbican.sqlite3"
@@ -97,7 +102,7 @@ class Barbican(Server):
         return f"""\
 [DEFAULT]
 use_stderr = true
-[database]
+{self._queue()}[database]
 connection = {connection.replace("mysql://", "mysql+pymysql://")}
 [oslo_policy]
 enforce_scope = {switch}
@@ -107,6 +112,18 @@ enforce_new_defaults = {switch}
 [secretstore]
 enabled_secretstore_plugins = store_crypto
 {_hsm_crypto(self._token) if self._token else _software_crypto()}"""
+
+    def _queue(self) -> str:
+        if not self._broker_url:
+            return ""
+        address = self._broker_url.replace("amqp://", "rabbit://")
+        return f"""\
+transport_url = {address}
+[queue]
+enable = true
+topic = barbican.{self.port}
+asynchronous_workers = 1
+"""
 
     def _answers(self) -> bool:
         try:

@@ -30,8 +30,7 @@ class MariaDB(Server):
 
     def _launch(self) -> None:
         (self.port,) = free_ports(1)
-        data = self.folder / "data"
-        self._create_system_tables(data)
+        self._create_system_tables(self.folder / "data")
         self._write_init_file()
         self._run()
 
@@ -67,8 +66,18 @@ class MariaDB(Server):
                 "--innodb-log-file-size=48M",
                 "--skip-log-bin",
                 "--performance-schema=OFF",
-            ]
+                *self._more_options(),
+            ],
+            self._environment(),
         )
+
+    def _more_options(self) -> list[str]:
+        """What a kind of MariaDB adds."""
+        return []
+
+    def _environment(self) -> dict[str, str] | None:
+        """Of the server; ours unless a kind of MariaDB says otherwise."""
+        return None
 
     def _answers(self) -> bool:
         try:

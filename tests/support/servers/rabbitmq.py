@@ -27,6 +27,11 @@ class RabbitMQ(Server):
     def url(self) -> str:
         return f"amqp://{USER}:{self._password}@127.0.0.1:{self.port}//"
 
+    @property
+    def pid(self) -> int:
+        """The node's process, whose children are part of it."""
+        return self._processes[-1].pid
+
     def _launch(self) -> None:
         epmd = shutil.which("epmd")
         if epmd is None or not LAUNCHER.exists():
