@@ -93,6 +93,11 @@ class MemberFigures:
         return sum(count for state, count in self.states.items() if State(state).serves)
 
     @property
+    def is_out(self) -> bool:
+        """Whether some process had it, and cannot use it now."""
+        return self.worst not in {State.UP, State.SUSPECT, State.STARTING}
+
+    @property
     def worst(self) -> State:
         """The state that needs somebody most."""
         return next((state for state in WORST_FIRST if self.states.get(state)), State.STARTING)

@@ -79,7 +79,7 @@ class TestNumbers:
     def test_nothing_is_counted_twice_in_a_moment(self, project, django_assert_max_num_queries):
         page()
 
-        with django_assert_max_num_queries(7):
+        with django_assert_max_num_queries(8):
             dashboard(admin.site, now=timezone.now())
 
     def test_projects_near_a_quota_are_shown_and_listed(self, mkek, console):

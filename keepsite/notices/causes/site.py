@@ -3,19 +3,16 @@
 from collections.abc import Iterator
 from datetime import datetime, timedelta
 
-import structlog
 from django.db.models import Count, Min
 
-from hsm.errors import HSMError
-from hsm.member import State
-from hsm.provider import hsm
+from keepsite.fleet.figures import fleet_figures
+from keepsite.fleet.models import HSMMember
+from keepsite.fleet.words import seen_by
 from keepsite.nodes.models import Node, Promotion
 from keepsite.notices.causes.words import Cause, many
 from keepsite.notices.models import Urgency
 from keepsite.readonly import detail_url, list_url
 from orders_app.models import DeadLetter, Order
-
-log = structlog.get_logger(__name__)
 
 STUCK = timedelta(minutes=2)  # an order is handed out anew after 15 s and leased for 60 s
 
@@ -51,22 +48,16 @@ def dead_letters(now: datetime) -> Iterator[Cause]:  # noqa: ARG001  # a row sta
         )
 
 
-def hsm_members_down(now: datetime) -> Iterator[Cause]:  # noqa: ARG001  # as they are
-    """One of each HSM member that does not serve the worker who looks."""
-    token = hsm()
-    try:
-        token.start()
-    except HSMError as error:  # the states below say which
-        log.warning("notices.hsm_not_started", error=type(error).__name__)
-    for member in token.status():
-        if not member.state.serves and member.state is not State.STARTING:
-            why = f" ({member.last_error})" if member.last_error else ""
+def hsm_members_down(now: datetime) -> Iterator[Cause]:
+    """One of each HSM member that some process which tells of it cannot use."""
+    for member in fleet_figures(now).members:
+        if member.is_out:
             yield Cause(
                 kind="hsm-member-down",
                 about=member.name,
                 urgency=Urgency.NOW,
-                text=f"The HSM member {member.name} is {member.state.value}{why}.",
-                path="",
+                text=f"The HSM member {member.name} is {member.worst} for {seen_by(member, member.worst)}.",
+                path=detail_url(HSMMember, member.name),
             )
 
 

@@ -1,7 +1,6 @@
 from collections import Counter
 from datetime import datetime
 
-from django.contrib.admin import AdminSite
 from django.utils.safestring import SafeString
 
 from keepsite.console.pages.dashboard.shapes import Part, Trouble
@@ -43,7 +42,7 @@ def all_nodes() -> list[Node]:
     return list(Node.objects.all())
 
 
-def part(nodes: list[Node], site: AdminSite, *, now: datetime) -> Part:
+def part(nodes: list[Node], *, now: datetime) -> Part:
     """How many there are of each colour, and those first that somebody should look at."""
     heard = _heard(nodes, now=now)
     first = sorted(nodes, key=lambda node: (node.name in heard, not node.is_draining, node.name))
@@ -53,11 +52,11 @@ def part(nodes: list[Node], site: AdminSite, *, now: datetime) -> Part:
         name=NAME,
         title="Nodes",
         state=mark(tone if nodes else Tone.QUIET, good="Well" if nodes else "None"),
-        facts=tuple(_figures(nodes, heard, site)) if nodes else (),
+        facts=tuple(_figures(nodes, heard)) if nodes else (),
         table=Table(
             caption="Nodes",
             headings=HEADINGS,
-            rows=tuple(_row(node, site, is_heard=node.name in heard, now=now) for node in first[:SHOWN]),
+            rows=tuple(_row(node, is_heard=node.name in heard, now=now) for node in first[:SHOWN]),
         )
         if nodes
         else None,
@@ -95,24 +94,20 @@ def _heard(nodes: list[Node], *, now: datetime) -> set[str]:
     return {node.name for node in nodes if node.is_heard(now=now, within=within)}
 
 
-def _figures(nodes: list[Node], heard: set[str], site: AdminSite) -> list[Fact]:
+def _figures(nodes: list[Node], heard: set[str]) -> list[Fact]:
     colours = Counter(Colour(node.colour) for node in nodes)
     return [
-        *(Fact(label=WORDS[colour], value=_linked(site, text(colours[colour]))) for colour in WORDS),
-        Fact(label="Draining", value=_linked(site, text(sum(node.is_draining for node in nodes)))),
-        Fact(label="No sign of life", value=_linked(site, text(len(nodes) - len(heard)))),
+        *(Fact(label=WORDS[colour], value=link(list_url(Node), text(colours[colour]))) for colour in WORDS),
+        Fact(label="Draining", value=link(list_url(Node), text(sum(node.is_draining for node in nodes)))),
+        Fact(label="No sign of life", value=link(list_url(Node), text(len(nodes) - len(heard)))),
         Fact(label="Versions", value=", ".join(sorted({node.version for node in nodes}))),
     ]
 
 
-def _linked(site: AdminSite, number: SafeString | str) -> SafeString | str:
-    return link(list_url(Node), number) if site.is_registered(Node) else number
-
-
-def _row(node: Node, site: AdminSite, *, is_heard: bool, now: datetime) -> Row:
+def _row(node: Node, *, is_heard: bool, now: datetime) -> Row:
     return Row.of(
         HEADINGS,
-        detail_url(Node, node.name) if site.is_registered(Node) else "",
+        detail_url(Node, node.name),
         breakable(node.name),
         _pill(node, is_heard=is_heard),
         node.get_role_display(),

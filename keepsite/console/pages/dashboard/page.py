@@ -4,13 +4,26 @@ from datetime import datetime
 from django.contrib.admin import AdminSite
 from django.db.models import Model
 
-from keepsite.console.pages.dashboard import acts, health, hsm, keys, nodes, orders, projects, requests
+from keepsite.console.pages.dashboard import (
+    acts,
+    health,
+    hsm,
+    keys,
+    nodes,
+    notices,
+    orders,
+    projects,
+    requests,
+)
 from keepsite.console.pages.dashboard.counting import Remembered
 from keepsite.console.pages.dashboard.first_steps import first_steps
 from keepsite.console.pages.dashboard.shapes import Dashboard, Part
 from keepsite.fleet.figures import fleet_figures
 from keepsite.fleet.models import HSMMember
 from keepsite.keyring.models import MKEK, KEKRun
+from keepsite.nodes.models import Node
+from keepsite.notices.models import Notice
+from keepsite.notices.services import open_notices
 from keepsite.projects.models import Project
 from keepsite.readonly import clock
 from keepsite.trail.models import AuditRecord
@@ -26,7 +39,7 @@ def dashboard(
 ) -> Dashboard:
     """The page as of ``now``, with the parts that its reader ``may_see``.
 
-    Thirteen SQL statements, seven when the rows were counted lately; no HSM and no broker is asked.
+    Fourteen SQL statements, eight when the rows were counted lately; no HSM and no broker is asked.
     """
     stock = STOCK.get(site, now=now)
     fleet = fleet_figures(now)
@@ -35,10 +48,12 @@ def dashboard(
     registered = nodes.all_nodes()
     altered = acts.altered_trails()
     operators_did = acts.recent(now=now)
+    told = open_notices()
     parts: tuple[tuple[type[Model], Part], ...] = (
         (AuditRecord, requests.part(fleet)),
+        (Notice, notices.part(told, now=now)),
         (HSMMember, hsm.part(fleet)),
-        (HSMMember, nodes.part(registered, site, now=now)),
+        (Node, nodes.part(registered, now=now)),
         (MKEK, keys.part(stock, now=now)),
         (KEKRun, keys.runs_part(open_runs, now=now)),
         (Order, orders.part(stock, waiting, fleet.queues, now=now)),
