@@ -28,7 +28,8 @@ def token(tmp_path):
 
 
 @pytest.fixture
-def own_shim(token, tmp_path):
+def own_shim(token, tmp_path, monkeypatch):
+    monkeypatch.setenv("SOFTHSM2_CONF", str(token.conf))  # the shim changes it: have it put back
     (tmp_path / "shim").mkdir()
     module = shutil.copy(SOFTHSM, tmp_path / "shim" / "softhsm.so")
     return Shim(tmp_path / "shim", module, conf=token.conf)
