@@ -2,9 +2,11 @@
 
 from typing import Any, ClassVar
 
-from django.db.models import Exists, OuterRef, Q, QuerySet
+from django.db.models import Exists, OuterRef, Q, QuerySet, Value
+from django.db.models.functions import Concat
 
 from keepsite.readonly import ChoiceFilter
+from keepsite.trail.models import AuditRecord
 from secrets_app.models import ACLUser
 
 Rows = QuerySet[Any]  # Any: secrets or containers
@@ -25,6 +27,20 @@ class UseFilter(ChoiceFilter):
             Exists(relation.related_model.objects.filter(deleted_at=None, **{near: OuterRef("pk")}))
         )
         return rows.filter(used if choice == "some" else ~used)
+
+
+class ReadFilter(ChoiceFilter):
+    """Whether anybody has read a secret's payload, as far as the audit trail is collected here."""
+
+    title = "payload"
+    parameter_name = "read"
+    options = (("never", "never read"), ("some", "has been read"))
+
+    def chosen(self, rows: Rows, choice: str) -> Rows:
+        """One look into the index of audit records for each row."""
+        subject = Concat(Value("secret:"), OuterRef("pk"))
+        read = Exists(AuditRecord.objects.filter(action="payload.read", subject=subject))
+        return rows.filter(read if choice == "some" else ~read)
 
 
 class ACLFilter(ChoiceFilter):

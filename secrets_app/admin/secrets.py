@@ -43,7 +43,7 @@ from keepsite.readonly import (
     unbroken,
 )
 from secrets_app.admin.acts import SECRET_ACTS
-from secrets_app.admin.filters import ACLFilter, UseFilter
+from secrets_app.admin.filters import ACLFilter, ReadFilter, UseFilter
 from secrets_app.admin.sections import SHOWN, consumer_section, readers_section
 from secrets_app.choices import SecretType
 from secrets_app.models import Container, ContainerSecret, Payload, Secret
@@ -127,6 +127,7 @@ class SecretAdmin(ActingAdmin):
         AlgorithmFilter,
         ExpiringFilter,
         UseFilter,
+        ReadFilter,
         ACLFilter,
     )
     search_fields = ("=id", "name", "=project__external_id")
