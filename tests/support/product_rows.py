@@ -22,6 +22,7 @@ class ProductRows:
         return MySQLdb.connect(
             host=self._url.hostname, port=self._url.port, user=self._url.username,
             password=unquote(self._url.password), database=self._url.path.strip("/"), autocommit=True,
+            init_command="SET SESSION wsrep_sync_wait = 1",  # on Galera: what all have committed
         )  # fmt: skip
 
     def count(self, table, where="1 = 1"):
