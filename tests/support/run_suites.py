@@ -50,7 +50,7 @@ ON_MARIADB_ALONE = (
 # What starts processes mostly waits for them: it runs beside the rest, marked with a plus.
 PROCESSES = "processes or browser or keystone"
 # Kills and browsers, which take the longest: a part of their own, marked with two.
-LONGEST = ("tests/cluster", "tests/console", "tests/openapi")
+LONGEST = ("tests/cluster", "tests/console")
 _saying = threading.Lock()
 OUTCOME = re.compile(r"(\d+) (passed|failed|error)")
 FAILED = re.compile(r"^(FAILED|ERROR) \S+::")
