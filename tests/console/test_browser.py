@@ -201,8 +201,13 @@ class TestOverview:
 
     def test_a_part_in_which_somebody_selects_text_waits_for_them(self, page):
         page.goto("/admin/")
-        page.evaluate("document.querySelector('#projects h2').textContent = 'As it was'")
-        page.evaluate("getSelection().selectAllChildren(document.querySelector('#projects h2'))")
+        page.evaluate(
+            """() => {
+                const heading = document.querySelector("#projects h2");
+                heading.textContent = "As it was";
+                getSelection().selectAllChildren(heading);
+            }"""
+        )
 
         asked = [page.wait_for_event("response", lambda answer: "/live/" in answer.url) for _ in range(2)]
 
