@@ -75,7 +75,7 @@ class TestMake:
         for url in (list_url(APIKey), detail_url(APIKey, row.pk), CREATE, f"/admin/search/?q={row.pk}"):
             html = console.get(url).content.decode()
             assert key not in html
-            assert key.rpartition("_")[2] not in html
+            assert key.split("_", 2)[2] not in html
             assert row.sha256 not in html
 
     def test_is_audited_with_who_and_why_and_without_the_key(self, console, audited):
@@ -86,7 +86,7 @@ class TestMake:
         assert (record["user_id"], record["method"], record["reason"]) == ("olga", "console", "ticket 1")
         assert record["before"] == {}
         assert record["after"]["roles"] == ["member", "reader"]
-        assert key.rpartition("_")[2] not in str(record)
+        assert key.split("_", 2)[2] not in str(record)
 
     @pytest.mark.parametrize(
         "wrong",
