@@ -29,9 +29,7 @@ def part(notices: OpenNotices, *, now: datetime) -> Part:
         name="notices",
         title="Notices",
         state=mark(tone, good="None"),
-        facts=(Fact(label="Open", value=link(_list_url(), text(notices.total))),)
-        if notices.shown
-        else (),
+        facts=(Fact(label="Open", value=link(_list_url(), text(notices.total))),) if notices.shown else (),
         table=Table(
             caption="Notices",
             headings=HEADINGS,
