@@ -27,14 +27,14 @@ NOUN = "approvals.command"  # stands in a request where acts of the console have
 class GuardedCommand:
     """A command, the acts of KEEPSITE_TWO_PERSON_ACTS any of which guards it, and who may approve it."""
 
-    name: str
+    name: str  # with its verb, where verbs are guarded by different acts
     acts: frozenset[str]
     permissions: frozenset[str]  # all of them
 
     @property
     def is_guarded(self) -> bool:
         """Whether the deployment wants two persons for it."""
-        return not self.acts.isdisjoint(settings.TWO_PERSON_ACTS)
+        return any(services.is_guarded(act) for act in self.acts)
 
 
 _PURGED = ("secret", "container", "order")
@@ -60,7 +60,31 @@ PURGE_EARLY = GuardedCommand(
     acts=PURGE_OVERDUE.acts | {f"{noun}.purge" for noun in _PURGED},
     permissions=_MAY_PURGE,
 )
-GUARDED = {command.name: command for command in (MKEK_ACTIVATE, MKEK_RETIRE, PROMOTE_START, PURGE_EARLY)}
+_STEER = {"green": "colour", "blue": "colour", "offline": "offline", "drain": "drain", "undrain": "undrain"}
+NODE_STEERED = {
+    verb: GuardedCommand(
+        name=f"node_colour {verb}",
+        acts=frozenset({f"node.{act}"}),
+        permissions=frozenset({"nodes.steer_node"}),
+    )
+    for verb, act in _STEER.items()
+}
+NODE_FORGET = GuardedCommand(
+    name="node_colour forget",
+    acts=frozenset({"node.forget"}),
+    permissions=frozenset({"nodes.forget_node"}),
+)
+GUARDED = {
+    command.name: command
+    for command in (
+        MKEK_ACTIVATE,
+        MKEK_RETIRE,
+        PROMOTE_START,
+        PURGE_EARLY,
+        *NODE_STEERED.values(),
+        NODE_FORGET,
+    )
+}
 
 
 def is_about_command(request: ActRequest) -> bool:

@@ -89,8 +89,7 @@ def want(node_name: str, state: NodeState, *, actor: audit.Actor, reason: str, n
     """
     audit.require_operator(actor)
     node = find(node_name)
-    if state.draining and state.colour is Colour.NONE:
-        raise Conflict(f"{node.name} has no colour, so it has nothing to drain.")
+    require_possible(node, state)
     before = str(node.wanted)
     put_wish(node, state, by=actor.user_id or "", now=now)
     audit.record(
@@ -101,6 +100,16 @@ def want(node_name: str, state: NodeState, *, actor: audit.Actor, reason: str, n
         change=audit.Change(before={"wanted": before}, after={"wanted": str(state)}),
     )
     return node
+
+
+def require_possible(node: Node, state: NodeState) -> None:
+    """Return if a node may be told to be so.
+
+    Raises:
+        Conflict: a node without a colour was to drain.
+    """
+    if state.draining and state.colour is Colour.NONE:
+        raise Conflict(f"{node.name} has no colour, so it has nothing to drain.")
 
 
 def put_wish(node: Node, state: NodeState, *, by: str, now: datetime) -> None:

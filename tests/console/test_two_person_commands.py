@@ -11,12 +11,13 @@ from structlog.testing import capture_logs
 
 from keepsite.approvals.commands import GUARDED
 from keepsite.approvals.models import ActRequest
+from keepsite.approvals.services import GUARDED_WITH
 from keepsite.console.roles import AUDITOR, CRYPTO_OFFICER, OPERATOR, ROLES
 from keepsite.identity.operators import command_principal
 from keepsite.keyring import mkeks
 from keepsite.keyring.models import MKEK
 from keepsite.nodes.limits import NodeLimits
-from keepsite.nodes.models import Promotion
+from keepsite.nodes.models import Node, Promotion
 from keepsite.readonly import detail_url, list_url
 from secrets_app.models import Secret
 from tests.console.conftest import PASSWORD
@@ -268,9 +269,114 @@ class TestPromote:
         assert Promotion.objects.get().state == Promotion.State.ROLLING_BACK
 
 
+class TestColour:
+    """Whoever guards promotions guards the colours set by hand too; what only takes work away stays free."""
+
+    @pytest.fixture(autouse=True)
+    def _site(self, hosts, limits, monkeypatch):  # noqa: F811  # fixtures
+        monkeypatch.setattr(NodeLimits, "from_settings", lambda: limits)
+
+    def set_colour(self, *arguments):
+        call_command("node_colour", *arguments)
+
+    def wanted(self, name):
+        return str(Node.objects.get(name=name).wanted)
+
+    @pytest.mark.parametrize("rule", ["promotion.start", "node.colour"])
+    @pytest.mark.parametrize(("verb", "node"), [("green", "b1"), ("blue", "g1")])
+    def test_is_refused_without_a_second_person(self, settings, rule, verb, node):
+        settings.TWO_PERSON_ACTS = [rule]
+        before = self.wanted(node)
+
+        with pytest.raises(CommandError, match="Two persons are needed"):
+            self.set_colour(verb, node)
+
+        assert self.wanted(node) == before
+
+    @pytest.mark.parametrize(
+        ("verb", "node", "after"), [("drain", "g1", "green drain"), ("offline", "g1", "none down")]
+    )
+    def test_what_takes_work_away_needs_nobody(self, verb, node, after):
+        self.set_colour(verb, node)
+
+        assert self.wanted(node) == after
+
+    @pytest.mark.parametrize("verb", ["drain", "undrain", "offline", "forget"])
+    def test_unless_the_rule_names_it(self, settings, verb):
+        settings.TWO_PERSON_ACTS = [f"node.{verb}"]
+
+        with pytest.raises(CommandError, match="Two persons are needed"):
+            self.set_colour(verb, "g1")
+        assert self.wanted("g1") == "green up"
+
+    def test_the_approved_colour_of_the_approved_node_is_set_once(self, officer, audited):
+        self.set_colour("green", "b1", "--ask", "--reason", "ticket 4711")
+        request = ActRequest.objects.get()
+        assert str(request) == "manage.py node_colour green b1"
+        assert approve(officer(LOGIN, OPERATOR), request).status_code == 403
+        approve(officer("bert", OPERATOR), request)
+
+        for other in (("green", "b2"), ("blue", "b1"), ("blue", "g1")):
+            with pytest.raises(CommandError, match="Two persons are needed"):
+                self.set_colour(*other)
+        self.set_colour("green", "b1", "--reason", "ticket 4711")
+
+        assert self.wanted("b1") == "green up"
+        (record,) = audited("node.state_wanted")
+        assert (record["subject"], record["user_id"], record["approved_by"]) == ("node:b1", LOGIN, "bert")
+        with pytest.raises(CommandError, match="Two persons are needed"):
+            self.set_colour("green", "b1")
+
+    def test_an_approval_expires(self, officer):
+        self.set_colour("green", "b1", "--ask", "--reason", "r")
+        approve(officer(role=OPERATOR), ActRequest.objects.get())
+        ActRequest.objects.update(expires_at=timezone.now() - timedelta(seconds=1))
+
+        with pytest.raises(CommandError, match="Two persons are needed"):
+            self.set_colour("green", "b1")
+
+    def test_what_cannot_be_done_uses_up_no_approval(self, settings, officer):
+        settings.TWO_PERSON_ACTS = ["node.drain"]
+        self.set_colour("drain", "b1", "--ask", "--reason", "r")
+        approve(officer(role=OPERATOR), ActRequest.objects.get())
+        Node.objects.filter(name="b1").update(wanted_colour="none")
+
+        with pytest.raises(CommandError, match="nothing to drain"):
+            self.set_colour("drain", "b1")
+
+        assert ActRequest.objects.get().state == ActRequest.State.APPROVED
+
+    def test_in_an_emergency_it_is_done_and_seen(self, audited):
+        self.set_colour("blue", "g1", "--emergency", "--reason", "wrong release in the pool")
+
+        assert self.wanted("g1") == "blue up"
+        assert audited("act.emergency")[0]["after"]["command"] == "manage.py node_colour blue g1"
+
+    def test_in_the_console_another_approves_what_was_filled_in(self, officer, audited):
+        anna, bert = officer("anna", OPERATOR), officer("bert", OPERATOR)
+        page = anna.get(act_url(Node, "colour", "b1")).content.decode()
+        assert "Two persons are needed" in page
+        anna.post(act_url(Node, "colour", "b1"), {"reason": "ticket 4711", "colour": "green"})
+        request = ActRequest.objects.get()
+        assert self.wanted("b1") == "blue up"
+        assert approve(anna, request).status_code == 403
+
+        approve(bert, request)
+
+        assert (self.wanted("b1"), self.wanted("b2")) == ("green up", "blue up")
+        (record,) = audited("node.state_wanted")
+        assert (record["user_id"], record["approved_by"]) == ("anna", "bert")
+
+    def test_in_the_console_draining_is_done_at_once(self, officer):
+        officer("anna", OPERATOR).post(act_url(Node, "drain", "g1"), {"reason": "ticket 4711"})
+
+        assert self.wanted("g1") == "green drain"
+
+
 def test_what_is_guarded_exists():
     acts = {f"{model._meta.model_name}.{act.name}" for model, act in declared_acts()}
     known = set().union(*ROLES.values())
 
-    assert GUARDED.keys() <= get_commands().keys()
+    assert {name.split()[0] for name in GUARDED} <= get_commands().keys()
+    assert acts >= GUARDED_WITH.keys() | set(GUARDED_WITH.values())
     assert all(command.acts <= acts and command.permissions <= known for command in GUARDED.values())

@@ -8,6 +8,9 @@ from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 from django.utils import timezone
 
+from keepsite import audit
+from keepsite.approvals import options as two_persons
+from keepsite.approvals.commands import NODE_FORGET, NODE_STEERED, GuardedCommand
 from keepsite.errors import KeepsiteError
 from keepsite.identity.operators import command_principal
 from keepsite.nodes import services
@@ -39,7 +42,7 @@ class Command(BaseCommand):
         ):
             parsed = verbs.add_parser(verb, help=meaning)
             _add_node(parsed)
-            parsed.add_argument("--reason", default="", help="goes into the audit trail")
+            _add_reason(parsed)
         waiting = verbs.add_parser(
             "wait-drained", help="wait until a draining node has finished its requests and its workers theirs"
         )
@@ -47,7 +50,7 @@ class Command(BaseCommand):
         waiting.add_argument("--timeout", type=float, default=120.0, help="s (default: %(default)g)")
         forget = verbs.add_parser("forget", help="remove a node that is gone for good")
         forget.add_argument("node")
-        forget.add_argument("--reason", default="", help="goes into the audit trail")
+        _add_reason(forget)
 
     def handle(self, *, verb: str, **options: Any) -> None:  # Any: argparse's values
         """Do what the verb says."""
@@ -65,17 +68,36 @@ class Command(BaseCommand):
         except KeepsiteError as error:
             raise CommandError(error.public, returncode=REFUSED) from error
 
-    def _want(self, verb: str, *, node: str, reason: str, **_: Any) -> None:  # Any: argparse's values
+    def _want(self, verb: str, *, node: str, reason: str, **options: Any) -> None:  # Any: argparse's values
         wanted = {"green": NodeState(Colour.GREEN), "blue": NodeState(Colour.BLUE), "offline": DOWN}.get(verb)
+        found = services.find(node)
         if wanted is None:
-            wanted = NodeState(services.find(node).wanted.colour, draining=verb == "drain")
-        found = services.want(node, wanted, actor=command_principal(), reason=reason, now=timezone.now())
+            wanted = NodeState(found.wanted.colour, draining=verb == "drain")
+        services.require_possible(found, wanted)  # or an approval would be used up for nothing
+        actor = self._cleared(NODE_STEERED[verb], node, reason=reason, **options)
+        if actor is None:
+            return
+        found = services.want(node, wanted, actor=actor, reason=reason, now=timezone.now())
         self.stdout.write(f"{found.name} is to be: {wanted}. It was: {found.state}.")
         if not found.is_heard(now=timezone.now(), within=NodeLimits.from_settings().heard_within):
             self.stderr.write(
                 f"{found.name} has sent no heartbeat since {found.heartbeat_at:%Y-%m-%d %H:%M:%S} UTC; "
                 "it follows when its node agent runs again."
             )
+
+    def _cleared(
+        self, command: GuardedCommand, node: str, *, reason: str, ask: bool, emergency: bool, **_: Any
+    ) -> audit.Actor | None:  # Any: argparse's values
+        """Who does it; None where it was asked for."""
+        return two_persons.cleared(
+            command,
+            (node,),
+            actor=command_principal(),
+            reason=reason,
+            ask=ask,
+            emergency=emergency,
+            say=self.stdout.write,
+        )
 
     def _status(self, *, as_json: bool, **_: Any) -> None:  # Any: argparse's values
         now, limits = timezone.now(), NodeLimits.from_settings()
@@ -123,10 +145,14 @@ class Command(BaseCommand):
                 )
             time.sleep(LOOK_EVERY_S)
 
-    def _forget(self, *, node: str, reason: str, **_: Any) -> None:  # Any: argparse's values
+    def _forget(self, *, node: str, reason: str, **options: Any) -> None:  # Any: argparse's values
+        services.find(node)
+        actor = self._cleared(NODE_FORGET, node, reason=reason, **options)
+        if actor is None:
+            return
         services.forget(
             node,
-            actor=command_principal(),
+            actor=actor,
             reason=reason,
             now=timezone.now(),
             heard_within=NodeLimits.from_settings().heard_within,
@@ -136,6 +162,11 @@ class Command(BaseCommand):
 
 def _add_node(parser: ArgumentParser) -> None:
     parser.add_argument("node", nargs="?", default=settings.NODE_NAME, help="default: this node, %(default)s")
+
+
+def _add_reason(parser: ArgumentParser) -> None:
+    parser.add_argument("--reason", default="", help="goes into the audit trail")
+    two_persons.add_arguments(parser)
 
 
 def _described(node: Node) -> dict[str, object]:
