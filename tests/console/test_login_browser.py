@@ -83,6 +83,16 @@ def is_well_made(page):
     return True
 
 
+def press_tab_until(page, link):
+    """Move the focus there as somebody without a mouse does."""
+    for _ in range(8):
+        page.keyboard.press("Tab")
+        if link.evaluate("link => link === document.activeElement"):
+            assert link.evaluate("link => getComputedStyle(link).outlineStyle") != "none"
+            return
+    raise AssertionError(page.evaluate("document.activeElement.outerHTML"))
+
+
 def test_second_factor_is_set_up_and_asked_for(person, scheme, ruled):
     page = person("erin")
     page.get_by_role("link", name="Second factor").click()
@@ -152,8 +162,13 @@ def test_one_asks_and_another_approves(person, scheme, ruled):
     anna.get_by_text("It is done when another operator approves it").wait_for()
     assert anna.get_by_role("link", name="Approve", exact=True).count() == 0
 
+    bert.set_viewport_size(PHONE)
     bert.goto("/admin/")
-    bert.get_by_role("link", name="1 waiting for approval").click()
+    waiting = bert.get_by_role("link", name="1 waiting for approval")
+    assert waiting.is_visible()
+    press_tab_until(bert, waiting)
+    bert.keyboard.press("Enter")
+    bert.wait_for_url("**/actrequest/?state=waiting")
     assert is_well_made(bert)
     bert.get_by_role("link", name=project).click()
     assert is_well_made(bert)
