@@ -10,6 +10,7 @@ import http.client
 import json
 import os
 import random
+import signal
 import subprocess
 import sys
 import tempfile
@@ -77,29 +78,34 @@ class Site:
             KEEPSITE_THREADS="8",
         )
         self.folders = {name: Path(folder) / name for name in NODES}
-        self.processes = []
+        self.processes = {}
 
     def start(self):
         """Bring up every node, each with its colour."""
         self.product.setup()
-        for name, address in NODES.items():
-            state_file_of = self.folders[name]
-            state_file_of.mkdir()
-            (state_file_of / "node-state").write_text(f"{COLOURS[name]} up\n")
-            (state_file_of / "static").symlink_to(self.product.folder / "static")
-            environment = self.product.environment | {
-                "KEEPSITE_NODE_NAME": name,
-                "KEEPSITE_STATE_DIR": str(state_file_of),
-                "KEEPSITE_BIND": f"{address}:{self.api_port}",
-                "KEEPSITE_NODE_BIND": f"{address}:{self.agent_port}",
-            }
-            self._spawn(
-                name, ["-m", "gunicorn", "-c", "deploy/gunicorn.conf.py", "keepsite.wsgi"], environment
-            )
-            self._spawn(f"{name}-agent", ["manage.py", "node_agent"], environment)
+        for name, folder in self.folders.items():
+            folder.mkdir()
+            (folder / "node-state").write_text(f"{COLOURS[name]} up\n")
+            (folder / "static").symlink_to(self.product.folder / "static")
+            self.start_api(name)
+            self._spawn(name, "agent", "manage.py", "node_agent")
         for name in NODES:
-            wait_until(lambda name=name: self._answers(name), 120)
+            self.wait_for(name)
         return self
+
+    def start_api(self, name):
+        """Begin to serve on a node."""
+        self._spawn(name, "api", "-m", "gunicorn", "-c", "deploy/gunicorn.conf.py", "keepsite.wsgi")
+
+    def kill_api(self, name):
+        """End what serves on a node, as a power cut would; its agent goes on."""
+        process = self.processes.pop((name, "api"))
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+
+    def wait_for(self, name):
+        """Return once a node answers through the pool that it stands for."""
+        wait_until(lambda: self._answers(name), 120)
 
     def states(self):
         """What each node's file says now."""
@@ -115,27 +121,32 @@ class Site:
 
     def stop(self):
         """End every process politely, then by force."""
-        for process in self.processes:
+        for process in self.processes.values():
             process.terminate()
-        for process in self.processes:
+        for process in self.processes.values():
             try:
                 process.wait(20)
             except subprocess.TimeoutExpired:
                 process.kill()
                 process.wait()
 
-    def _spawn(self, name, command, environment):
-        with (self.product.folder / f"{name}.log").open("ab") as log:
-            self.processes.append(
-                subprocess.Popen(
-                    [sys.executable, *command],
-                    cwd=CHECKOUT, env=environment, stdout=log, stderr=log, start_new_session=True,
-                )
+    def _spawn(self, name, kind, *command):
+        environment = self.product.environment | {
+            "KEEPSITE_NODE_NAME": name,
+            "KEEPSITE_STATE_DIR": str(self.folders[name]),
+            "KEEPSITE_BIND": f"{NODES[name]}:{self.api_port}",
+            "KEEPSITE_NODE_BIND": f"{NODES[name]}:{self.agent_port}",
+        }
+        with (self.product.folder / f"{name}-{kind}.log").open("ab") as log:
+            self.processes[name, kind] = subprocess.Popen(
+                [sys.executable, *command],
+                cwd=CHECKOUT, env=environment, stdout=log, stderr=log, start_new_session=True,
             )  # fmt: skip
 
     def _answers(self, name):
+        pool = self.states()[name].partition(" ")[0]
         try:
-            return ask(NODES[name], self.api_port, "GET", "/healthcheck", {"X-Pool": COLOURS[name]})[0] == 200
+            return ask(NODES[name], self.api_port, "GET", "/healthcheck", {"X-Pool": pool})[0] == 200
         except OSError:
             return False
 

@@ -1,8 +1,34 @@
+"""Blue and green change places on real nodes behind real haproxies: by command under load, and by browser."""
+
 import pytest
 
 from bench.chaos_colour import NODES, Load, check_blue, pools, promote
+from tests.console.browser import (
+    DESKTOP,
+    OWN_PASSWORD,
+    PHONE,
+    choose_password,
+    chromium,
+    log_in,
+    new_operator,
+    violations,
+    watched,
+)
+from tests.support.product import wait_until
 
 pytestmark = pytest.mark.processes
+
+FIRST = {"api1": "green up", "api2": "green up", "api3": "blue up", "api4": "blue up"}
+SECOND = {"api1": "blue up", "api2": "blue up", "api3": "green up", "api4": "green up"}
+LOG_INS_ARE_OLD = """
+from importlib import import_module
+from django.conf import settings
+from django.contrib.sessions.models import Session
+for row in Session.objects.all():
+    session = import_module(settings.SESSION_ENGINE).SessionStore(row.session_key)
+    session["proven_at"] = 0
+    session.save()
+"""
 
 
 @pytest.fixture(scope="module")
@@ -20,7 +46,153 @@ def test_blue_and_green_change_places_under_load_and_no_request_fails(site):
         promote(nodes, said.append)
         outcomes = load.take()
 
-    assert nodes.states() == {"api1": "blue up", "api2": "blue up", "api3": "green up", "api4": "green up"}
+    assert nodes.states() == SECOND
     assert [outcome for outcome in outcomes if outcome.failed or outcome.wrong_colour] == []
     assert {outcome.served_by for outcome in outcomes} == {*NODES}
     check_blue(nodes, blue)
+
+
+@pytest.fixture(scope="module")
+def browser():
+    with chromium() as browser:
+        yield browser
+
+
+@pytest.fixture(scope="module")
+def logged_in(browser, site):
+    """Cookies of an operator whose log-in is long ago."""
+    nodes, green, _ = site
+    context = browser.new_context()
+    page = context.new_page()
+    given = new_operator(nodes.product, "olga")
+    log_in(page, green.url, "olga", given)
+    choose_password(page, given)
+    page.get_by_role("heading", name="Overview").wait_for()
+    nodes.product.manage("shell", "-c", LOG_INS_ARE_OLD)
+    yield context.storage_state()
+    context.close()
+
+
+@pytest.fixture
+def visit(browser, site, logged_in):
+    """Opens a page of the console in a window of its own; nothing may give it reason to complain."""
+    opened = []
+
+    def open_window(**options):
+        context = browser.new_context(storage_state=logged_in, base_url=site[1].url, **options)
+        page = context.new_page()
+        opened.append((context, watched(page)))
+        return page
+
+    yield open_window
+    for context, complaints in opened:
+        context.close()
+        assert not complaints
+
+
+@pytest.mark.browser
+class TestConsole:
+    """Through the green pool's own balancer, so every node serves the page that exchanges them."""
+
+    def test_is_rolled_back_half_way_and_then_promotes_across_a_stop(self, visit, site):
+        nodes, *_ = site
+        before = nodes.states()
+        rest = [name for name, state in before.items() if state == "blue up"]
+        page = visit(viewport=DESKTOP)
+
+        page.goto("/admin/nodes/node/")
+        page.get_by_role("link", name="Promote blue to green").click()
+        assert page.locator(".facts .pill").all_inner_texts() == ["Holds"] * 9
+        reads_well(page)
+        page.get_by_label("to confirm").fill("promote")
+        confirm(page, "Promote", password="not this one")
+        page.get_by_text("This is not your password.").wait_for()
+        confirm(page, "Promote")
+        page.get_by_text("The promotion has begun.").wait_for()
+        page.get_by_text("1 of 6 steps done").first.wait_for()
+        assert nodes.states()[rest[0]] == "green up"
+        reads_well(page)
+        page.get_by_role("link", name="Roll back").click()
+        confirm(page, "Roll back")
+        page.evaluate("window.isTheSamePage = true")
+        page.get_by_text("Rolled back: every node").wait_for()
+
+        assert nodes.states() == before
+        assert page.evaluate("window.isTheSamePage")
+        assert page.get_by_role("link", name="Roll back").count() == 0
+        reads_well(page)
+
+        start(page)
+        nodes.kill_api(rest[1])
+        page.evaluate("window.isTheSamePage = true")
+        page.get_by_text(f"Not so: {rest[1]} answers its pool").wait_for()
+        assert page.evaluate("window.isTheSamePage")
+        reads_well(page)
+        nodes.start_api(rest[1])
+        nodes.wait_for(rest[1])
+        page.get_by_role("link", name="Resume").click()
+        confirm(page, "Resume")
+        page.evaluate("window.isTheSamePage = true")
+        page.get_by_text("Done: blue and green have changed places").wait_for(timeout=60_000)
+
+        assert page.evaluate("window.isTheSamePage")
+        assert page.locator(".promotion-steps .pill").all_inner_texts() == ["Done"] * 6
+        assert page.locator(".pool-green tbody th").all_inner_texts() == rest
+        assert nodes.states() == (FIRST if before == SECOND else SECOND)
+        reads_well(page)
+
+    def test_without_scripts_it_is_followed_by_a_link_and_rolled_back(self, visit, site):
+        nodes, *_ = site
+        before = nodes.states()
+        page = visit(java_script_enabled=False)
+
+        start(page)
+        assert page.get_by_text("Refreshed every").is_hidden()
+        wait_until(lambda: nodes.states() != before)
+        look_until(page, "1 of 6 steps done")
+        page.get_by_role("link", name="Roll back").click()
+        confirm(page, "Roll back")
+        wait_until(lambda: nodes.states() == before)
+        look_until(page, "Rolled back: every node")
+
+        assert page.get_by_role("link", name="Show how it is now").count() == 0
+        page.goto("/admin/nodes/node/")
+        page.get_by_role("link", name="Show how it is now").click()
+        page.get_by_role("link", name="Promote blue to green").wait_for()
+
+
+def start(page):
+    """Promote, from the page of all promotions."""
+    page.goto("/admin/nodes/promotion/")
+    page.get_by_role("link", name="Promote", exact=True).click()
+    page.get_by_label("to confirm").fill("promote")
+    confirm(page, "Promote")
+    page.get_by_text("The promotion has begun.").wait_for()
+
+
+def confirm(page, button, password=OWN_PASSWORD):
+    """What every act asks for, and a password where the log-in is long ago."""
+    page.get_by_label("Reason").fill("release 3")
+    if page.get_by_label("Your password").count():
+        page.get_by_label("Your password").fill(password)
+    page.locator("main").get_by_role("button", name=button).click()
+
+
+def look_until(page, words):
+    """Ask for the page by its own link until it says so."""
+
+    def looked():
+        page.get_by_role("link", name="Show how it is now").click()
+        return page.get_by_text(words).count()
+
+    wait_until(looked)
+
+
+def reads_well(page):
+    """Nothing for axe-core to find in either theme, nor to scroll sideways for on a phone."""
+    for scheme, size in (("light", DESKTOP), ("dark", PHONE)):
+        page.emulate_media(color_scheme=scheme)
+        page.set_viewport_size(size)
+        assert violations(page) == []
+        assert page.evaluate("document.documentElement.scrollWidth") <= size["width"]
+    page.set_viewport_size(DESKTOP)

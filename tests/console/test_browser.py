@@ -423,6 +423,7 @@ class TestRotation:
         self.confirm(page, "Pause")
         page.get_by_text("It is paused").wait_for()
         self.tells_that_its_server_is_away(browser, context, page.url)
+        self.is_looked_at_without_scripts(browser, context, page.url)
 
         page.get_by_role("link", name="Set pace").click()
         self.confirm(page, "Set pace", **{"Rows per second at most": ""})
@@ -437,6 +438,16 @@ class TestRotation:
         assert page.get_by_role("link", name="Pause").count() == 0
         assert violations(page) == []
 
+    def is_looked_at_without_scripts(self, browser, context, url):
+        plain = browser.new_context(storage_state=context.storage_state(), java_script_enabled=False)
+        page = plain.new_page()
+        page.goto(url)
+        page.get_by_role("link", name="Show how it is now").click()
+        page.get_by_text("It is paused").wait_for()
+        page.get_by_role("link", name="Resume").click()
+        page.get_by_role("heading", name="Resume").wait_for()
+        plain.close()
+
     def tells_that_its_server_is_away(self, browser, context, url):
         """In a context of its own, since the browser complains of every request that fails."""
         lonely = browser.new_context(storage_state=context.storage_state())
@@ -445,7 +456,7 @@ class TestRotation:
         page.get_by_text("Refreshed every").wait_for()
 
         lonely.set_offline(True)
-        page.get_by_text("these numbers are old").wait_for()
+        page.get_by_text("what is shown is old").wait_for()
         lonely.set_offline(False)
 
         page.get_by_text("Refreshed every").wait_for()

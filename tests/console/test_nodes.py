@@ -55,7 +55,7 @@ class TestPools:
         site.pass_time()
 
         parts = json.loads(console.get(f"{list_url(Node)}pools/live/").content)["parts"]
-        assert "1 of them in the pool" in plain(parts["pools"])
+        assert "1 of 2 API nodes heard and taking requests" in plain(parts["pools"])
         assert "b1 Draining" in plain(parts["pools"])
 
     def test_a_node_without_a_colour_stands_apart(self, site, console):
@@ -105,7 +105,14 @@ class TestSteering:
     def test_how_many_green_nodes_stay_is_said_first(self, site, console):
         page = console.get(act_url(Node, "drain", "g1")).content.decode()
 
-        assert "1, fewer than the 2 that should stay" in plain(page)
+        assert "1, fewer than the 2 that should stay Too few" in plain(page)
+
+    @pytest.mark.parametrize(("colour", "offered"), [("green", "blue"), ("blue", "green"), ("none", "blue")])
+    def test_a_node_without_a_colour_is_not_offered_the_traffic_first(self, site, console, colour, offered):
+        Node.objects.filter(name="b1").update(colour=colour, wanted_colour=colour)
+
+        form = console.get(act_url(Node, "colour", "b1")).context["page"].form
+        assert form.initial["colour"] == offered
 
     def test_a_living_node_is_not_forgotten_and_one_that_is_gone_is(self, site, console, audited):
         console.post(act_url(Node, "forget", "b1"), {**REASON, "typed": "b1"})
@@ -172,6 +179,8 @@ class TestPromotion:
         site.until(lambda: live(console, promotion)["done"] == 1)
         offered = console.get(list_url(Node)).context["promotion_acts"]
         assert [button.label for button in offered] == ["Roll back"]
+        asked = plain(console.get(offered[0].url).content.decode())
+        assert "Steps done 1 What it will do b1 drains, then b1 turns blue" in asked
 
         console.post(offered[0].url, REASON)
         assert live(console, promotion)["state"] == "rolling_back"
@@ -188,6 +197,8 @@ class TestPromotion:
         assert buttons(console, promotion) == {"resume", "rollback"}
 
         site.hosts["b2"].beat(site.now)
+        asked = plain(console.get(act_url(Promotion, "resume", promotion.pk)).content.decode())
+        assert "What it will do b2 turns green, then g1 drains, then g1 turns blue, then g2 drains" in asked
         console.post(act_url(Promotion, "resume", promotion.pk), REASON)
         site.until(lambda: live(console, promotion)["is_over"])
 

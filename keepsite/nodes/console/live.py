@@ -109,15 +109,13 @@ def live_promotion(promotion: Promotion, *, now: datetime, limits: NodeLimits) -
 
 def _pool(colour: Colour, nodes: Sequence[Node], *, now: datetime, limits: NodeLimits) -> Pool:
     title = {Colour.NONE: "Neither"}.get(colour, colour.capitalize())
+    apis = [node for node in nodes if node.role == Node.Role.API]
     serving = sum(
-        node.role == Node.Role.API
-        and not node.is_draining
-        and node.is_heard(now=now, within=limits.heard_within)
-        for node in nodes
+        not node.is_draining and node.is_heard(now=now, within=limits.heard_within) for node in apis
     )
     words = f"{len(nodes)} {'node' if len(nodes) == 1 else 'nodes'}"
     if colour is not Colour.NONE and nodes:
-        words += f", {serving} of them in the pool"
+        words += f"; {serving} of {len(apis)} API nodes heard and taking requests"
     rows = tuple(_row(node, now=now, limits=limits) for node in nodes)
     table = Table(caption=f"{title} nodes", headings=HEADINGS, rows=rows) if rows else None
     return Pool(name=str(colour), title=title, lead=LEADS[colour], summary=words, table=table)

@@ -5,6 +5,8 @@ from typing import Any
 
 from django import forms
 from django.utils import timezone
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
 
 from keepsite import audit
 from keepsite.acts import Act, Outcome, ReasonForm
@@ -142,8 +144,8 @@ class SetColour(SteerNode):
         )
 
     def initial(self, rows: Rows) -> dict[str, Any]:  # Any: a form
-        """The other one than it has."""
-        return {"colour": Colour.BLUE if rows[0].wanted_colour == Colour.GREEN else Colour.GREEN}
+        """The other one than it has; of a node that has none the one that carries no traffic."""
+        return {"colour": Colour.GREEN if rows[0].wanted_colour == Colour.BLUE else Colour.BLUE}
 
     def state_for(self, node: Node, wanted: dict[str, Any]) -> NodeState:  # noqa: ARG002  # Any: a form
         """As chosen, up."""
@@ -224,5 +226,8 @@ def _is_and_should(node: Node) -> str:
     return f"{state_words(node.state)}, and is to be {state_words(node.wanted)}"
 
 
-def _many(others: int, min_green: int) -> str:
-    return f"{others}, fewer than the {min_green} that should stay" if others < min_green else str(others)
+def _many(others: int, min_green: int) -> SafeString:
+    if others >= min_green:
+        return text(others)
+    warning = pill("Too few", Tone.WARNING)
+    return format_html("{}, fewer than the {} that should stay {}", others, min_green, warning)

@@ -11,6 +11,7 @@ from django.template.loader import render_to_string
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
 from django.utils import timezone
+from django.utils.safestring import SafeString
 
 from keepsite.acts import ActingAdmin
 from keepsite.acts.pages import Button
@@ -160,13 +161,20 @@ class NodeAdmin(ActingAdmin):
                             note="requests; of a node that takes nothing new, its busy workers too",
                         ),
                         Fact(label="Address", value=code(row.address)),
-                        Fact(label="Heard", value=heard(row, now=now, limits=limits)),
+                        Fact(label="Heard", value=_heard(row, now=now, limits=limits)),
                         Fact(label="Lost", value=relative(row.lost_at, now=now, absent="no")),
                         Fact(label="First heard", value=relative(row.registered_at, now=now)),
                     ),
                 ),
             ),
         )
+
+
+def _heard(node: Node, *, now: datetime, limits: NodeLimits) -> SafeString | str:
+    """As in the list; of a silent node also how long ago."""
+    if node.is_heard(now=now, within=limits.heard_within):
+        return heard(node, now=now, limits=limits)
+    return relative(node.heartbeat_at, now=now)
 
 
 def _notice(node: Node, *, now: datetime, limits: NodeLimits) -> Notice | None:

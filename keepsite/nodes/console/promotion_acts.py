@@ -1,5 +1,6 @@
 """Promoting blue to green, going on after a stop, and the way back."""
 
+from collections.abc import Sequence
 from datetime import datetime
 from functools import cached_property
 from typing import Any
@@ -9,14 +10,15 @@ from django.utils import timezone
 from keepsite import audit
 from keepsite.acts import Act, Outcome
 from keepsite.acts.act import Rows
-from keepsite.nodes.console.words import names
+from keepsite.nodes.console.words import names, step_words
 from keepsite.nodes.limits import NodeLimits
-from keepsite.nodes.models import Promotion
+from keepsite.nodes.models import Promotion, PromotionStep
 from keepsite.nodes.promotion import services
+from keepsite.nodes.promotion.plan import way_back
 from keepsite.nodes.promotion.preflight import Check, preflight
 from keepsite.nodes.promotion.services import nodes_of
 from keepsite.nodes.states import Colour
-from keepsite.readonly import Fact, Tone, detail_url, pill
+from keepsite.readonly import Fact, Tone, detail_url, pill, text
 
 STEER = "nodes.steer_promotion"
 
@@ -116,6 +118,10 @@ class ResumePromotion(Act):
         """What that means."""
         return f"It goes on with the step that failed. {rows[0].problem}" if rows else ""
 
+    def facts(self, rows: Rows) -> tuple[Fact, ...]:
+        """Whose it is, how far it came, and what is to come."""
+        return _about(rows[0], to_come=_open_steps(rows[0])) if rows else ()
+
     def perform(self, rows: Rows, *, actor: audit.Actor, wanted: dict[str, Any]) -> Outcome:  # Any: a form
         """Durable on return."""
         services.resume(rows[0], actor=actor, reason=wanted["reason"])
@@ -146,6 +152,15 @@ class RollBackPromotion(Act):
             " touches the schema, and no request is lost."
         )
 
+    def facts(self, rows: Rows) -> tuple[Fact, ...]:
+        """Whose it is, how far it came, and each step back."""
+        if not rows:
+            return ()
+        (promotion,) = rows
+        is_on_its_way = promotion.steps.filter(is_rollback=True).exists()
+        back = _open_steps(promotion) if is_on_its_way else way_back(promotion)
+        return _about(promotion, to_come=back)
+
     def perform(self, rows: Rows, *, actor: audit.Actor, wanted: dict[str, Any]) -> Outcome:  # Any: a form
         """Durable on return; node agents take the steps."""
         services.roll_back(rows[0], actor=actor, reason=wanted["reason"])
@@ -153,6 +168,19 @@ class RollBackPromotion(Act):
 
 
 STEER_ACTS: tuple[Act, ...] = (ResumePromotion(), RollBackPromotion())
+
+
+def _open_steps(promotion: Promotion) -> list[PromotionStep]:
+    return list(promotion.steps.filter(state__in=[PromotionStep.State.WAITING, PromotionStep.State.RUNNING]))
+
+
+def _about(promotion: Promotion, *, to_come: Sequence[PromotionStep]) -> tuple[Fact, ...]:
+    done = promotion.steps.filter(state=PromotionStep.State.DONE).count()
+    return (
+        Fact(label="Promotion", value=text(promotion.reason), note=f"started by {promotion.started_by}"),
+        Fact(label="Steps done", value=text(done)),
+        Fact(label="What it will do", value=text(", then ".join(step_words(step) for step in to_come))),
+    )
 
 
 def _fact(check: Check) -> Fact:
