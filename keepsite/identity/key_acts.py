@@ -65,6 +65,13 @@ class NewKeyForm(ReasonForm):
         super().__init__(*args, **options)
         self.fields["roles"].help_text = f"Separated by commas: {ROLES[settings.ROLE_SET]}."
 
+    def clean_roles(self) -> list[str]:
+        """Each by itself."""
+        roles = [role.strip() for role in self.cleaned_data["roles"].split(",") if role.strip()]
+        if not roles:
+            raise ValidationError("Name at least one role, such as member or reader.")
+        return roles
+
     def clean_expires_on(self) -> datetime | None:
         """The end of that day."""
         day = self.cleaned_data["expires_on"]
@@ -117,7 +124,7 @@ class CreateKey(Act):
         key, text_of_key = api_keys.create_api_key(
             project_id=wanted["project"],
             user_id=wanted["user"],
-            roles=wanted["roles"].split(","),
+            roles=wanted["roles"],
             name=wanted["name"],
             expires_at=wanted["expires_on"],
             reason=wanted["reason"],

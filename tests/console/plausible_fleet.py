@@ -122,9 +122,13 @@ def report_again(now):
     from keepsite.fleet.models import NodeReport
     from keepsite.nodes.models import Node
 
-    for rows, column in ((NodeReport.objects.all(), "told_at"), (Node.objects.all(), "heartbeat_at")):
+    heard_at = now + timedelta(minutes=5)  # for as long as somebody looks
+    for rows, column, at in (
+        (NodeReport.objects.all(), "told_at", now),
+        (Node.objects.all(), "heartbeat_at", heard_at),
+    ):
         newest = rows.aggregate(at=Max(column))["at"]
-        rows.filter(**{f"{column}__gte": newest - timedelta(minutes=1)}).update(**{column: now})
+        rows.filter(**{f"{column}__gte": newest - timedelta(minutes=5)}).update(**{column: at})
 
 
 if __name__ == "__main__":

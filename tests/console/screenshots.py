@@ -1,4 +1,4 @@
-"""Pictures of every page, light and dark, desktop and phone, into ``.screens``: ``make screenshots``."""
+"""Pictures of every page, light and dark, on a desktop, a phone and zoomed, in ``.screens``."""
 
 import subprocess
 import sys
@@ -20,10 +20,14 @@ from tests.console.browser import (
 from tests.support.product import CHECKOUT, Product
 
 SCREENS = CHECKOUT / ".screens"
+ZOOMED = {"width": 640, "height": 400}  # what is left of a desktop at 200 %
 LOOKS = [
-    (scheme, name, size)
-    for scheme in ("light", "dark")
-    for name, size in (("desktop", DESKTOP), ("phone", PHONE))
+    *(
+        (scheme, name, size)
+        for scheme in ("light", "dark")
+        for name, size in (("desktop", DESKTOP), ("phone", PHONE))
+    ),
+    ("light", "zoomed", ZOOMED),
 ]
 
 
@@ -87,6 +91,7 @@ class Camera:
             self.take(name, f"/admin/{path}/")
         self.act_pages()
         self.rotation_pages()
+        self.steering_pages()
         self.take("search", "/admin/search/?q=payments")
         self.take("containers-broken", "/admin/secrets_app/container/?state=broken")
         self.page.locator("tbody tr").first.get_by_role("link").first.click()
@@ -136,6 +141,27 @@ class Camera:
             self.take(f"before-{name}")
             self.page.get_by_role("link", name=act, exact=True).click()
             self.take(name)
+
+    def steering_pages(self):
+        """Promotions that have ended, the way out of the open one, and what is done to a node."""
+        for state in ("done", "rolled_back"):
+            self.page.goto(f"{self.url}/admin/nodes/promotion/?state={state}")
+            self.page.locator("tbody tr").first.get_by_role("link").first.click()
+            self.take(f"promotion-{state.replace('_', '-')}")
+        for name, act in (("promotion-resume", "Resume"), ("promotion-rollback", "Roll back")):
+            self.page.goto(f"{self.url}/admin/nodes/node/")
+            self.page.get_by_role("link", name=act, exact=True).click()
+            self.take(name)
+        for name, node, act in (
+            ("node-colour", "api1", "Set colour"),
+            ("node-drain", "api3", "Drain"),
+            ("node-offline", "api1", "Take offline"),
+            ("node-forget", "old-host", "Forget"),
+        ):
+            self.page.goto(f"{self.url}/admin/nodes/node/{node}/")
+            self.page.get_by_role("link", name=act, exact=True).click()
+            self.take(name)
+        self.take("nodes-lost", "/admin/nodes/node/?state=lost")
 
     def act_pages(self):
         """The pages that ask before something is done, and the one that shows a key."""
