@@ -5,12 +5,12 @@ import os
 import signal
 import subprocess
 import sys
-import time
 import urllib.request
 from pathlib import Path
 
 from tests.support.pkcs11_standins import PIN, Token
 from tests.support.servers.ports import free_ports
+from tests.support.waiting import wait_until
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 START_TIMEOUT_S = 60
@@ -24,17 +24,6 @@ COMMANDS = {
     "relay": ["manage.py", "order_relay"],
     "listener": ["manage.py", "keystone_listener"],
 }  # fmt: skip
-
-
-def wait_until(condition, timeout_s=30):
-    """Return the first true answer of ``condition``; fail after ``timeout_s``."""
-    deadline = time.monotonic() + timeout_s
-    while True:
-        answer = condition()
-        if answer:
-            return answer
-        assert time.monotonic() < deadline, f"still not so after {timeout_s} s: {condition}"
-        time.sleep(0.02)
 
 
 class Product:
