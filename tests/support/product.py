@@ -29,7 +29,10 @@ COMMANDS = {
 class Product:
     """A Keepsite with database, broker and token of its own; ``start`` and ``kill`` by process name."""
 
-    def __init__(self, folder, *, database_url=None, broker_url=None, pin=PIN, **environment):
+    def __init__(
+        self, folder, *, database_url=None, broker_url=None, pin=PIN, checkout=CHECKOUT, **environment
+    ):
+        self.checkout = checkout
         self.folder = Path(folder)
         self.folder.mkdir(parents=True, exist_ok=True)
         self.token = Token(self.folder, pin=pin)
@@ -73,7 +76,7 @@ class Product:
     def _python(self, *arguments, check=True):
         done = subprocess.run(
             [sys.executable, *arguments],
-            cwd=CHECKOUT, env=self.environment, capture_output=True, text=True, check=False,
+            cwd=self.checkout, env=self.environment, capture_output=True, text=True, check=False,
         )  # fmt: skip
         if check:
             assert done.returncode == 0, done.stderr
@@ -85,7 +88,7 @@ class Product:
             log = (self.folder / f"{name}.log").open("ab")
             self.processes[name] = subprocess.Popen(
                 [sys.executable, *COMMANDS[name.partition("-")[0]]],  # "worker-2" is one more worker
-                cwd=CHECKOUT, env=self.environment, stdout=log, stderr=log, start_new_session=True,
+                cwd=self.checkout, env=self.environment, stdout=log, stderr=log, start_new_session=True,
             )  # fmt: skip
             log.close()
         if "api" in self.processes:
