@@ -14,7 +14,7 @@ from tests.console.browser import (
     violations,
     watched,
 )
-from tests.support.product import wait_until
+from tests.support.waiting import wait_until
 
 pytestmark = pytest.mark.processes
 
