@@ -226,7 +226,7 @@ def _is_and_should(node: Node) -> str:
     return f"{state_words(node.state)}, and is to be {state_words(node.wanted)}"
 
 
-def _many(others: int, min_green: int) -> SafeString:
+def _many(others: int, min_green: int) -> SafeString | str:
     if others >= min_green:
         return text(others)
     warning = pill("Too few", Tone.WARNING)
