@@ -88,25 +88,21 @@ class Site:
             folder.mkdir()
             (folder / "node-state").write_text(f"{COLOURS[name]} up\n")
             (folder / "static").symlink_to(self.product.folder / "static")
-            self.start_api(name)
+            self._spawn(name, "api", "-m", "gunicorn", "-c", "deploy/gunicorn.conf.py", "keepsite.wsgi")
             self._spawn(name, "agent", "manage.py", "node_agent")
         for name in NODES:
-            self.wait_for(name)
+            wait_until(lambda name=name: self._answers(name), 120)
         return self
 
-    def start_api(self, name):
-        """Begin to serve on a node."""
-        self._spawn(name, "api", "-m", "gunicorn", "-c", "deploy/gunicorn.conf.py", "keepsite.wsgi")
-
-    def kill_api(self, name):
-        """End what serves on a node, as a power cut would; its agent goes on."""
-        process = self.processes.pop((name, "api"))
-        os.killpg(process.pid, signal.SIGKILL)
-        process.wait()
-
-    def wait_for(self, name):
-        """Return once a node answers through the pool that it stands for."""
-        wait_until(lambda: self._answers(name), 120)
+    @contextmanager
+    def frozen_api(self, name):
+        """What serves on a node stands still for a while; its agent goes on."""
+        group = self.processes[name, "api"].pid
+        os.killpg(group, signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            os.killpg(group, signal.SIGCONT)
 
     def states(self):
         """What each node's file says now."""
@@ -145,9 +141,8 @@ class Site:
             )  # fmt: skip
 
     def _answers(self, name):
-        pool = self.states()[name].partition(" ")[0]
         try:
-            return ask(NODES[name], self.api_port, "GET", "/healthcheck", {"X-Pool": pool})[0] == 200
+            return ask(NODES[name], self.api_port, "GET", "/healthcheck", {"X-Pool": COLOURS[name]})[0] == 200
         except OSError:
             return False
 
