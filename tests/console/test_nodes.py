@@ -58,6 +58,15 @@ class TestPools:
         assert "1 of 2 API nodes heard and taking requests" in plain(parts["pools"])
         assert "b1 Draining" in plain(parts["pools"])
 
+    def test_what_a_silent_node_last_said_is_not_taken_for_traffic(self, site, console):
+        gone_at = timezone.now() - timedelta(minutes=1)
+        Node.objects.filter(name="g1").update(requests_in_flight=4711, heartbeat_at=gone_at)
+
+        shown = plain(console.get(list_url(Node)).content.decode())
+        assert "Silent 1.0 not known" in shown
+        assert "4711" not in shown
+        assert "1 of 2 API nodes heard and taking requests. Carries the traffic." in shown
+
     def test_a_node_without_a_colour_stands_apart(self, site, console):
         Node.objects.filter(name="b1").update(colour="none")
 

@@ -25,6 +25,7 @@ from keepsite.readonly import (
     Tone,
     breakable,
     detail_url,
+    missing,
     moment,
     pill,
 )
@@ -128,7 +129,7 @@ def _row(node: Node, *, now: datetime, limits: NodeLimits) -> Row:
         breakable(node.name),
         _state(node, now=now, limits=limits),
         node.version,
-        node.requests_in_flight,
+        _requests(node, now=now, limits=limits),
         heard(node, now=now, limits=limits),
     )
 
@@ -141,6 +142,13 @@ def _state(node: Node, *, now: datetime, limits: NodeLimits) -> SafeString:
     if node.pending_migrations:
         notes.append("waits for migrate")
     return format_html('{} <span class="note">{}</span>', shown, ", ".join(notes)) if notes else shown
+
+
+def _requests(node: Node, *, now: datetime, limits: NodeLimits) -> SafeString | int:
+    """How many it works on; what a silent node last said would look like traffic."""
+    if node.is_heard(now=now, within=limits.heard_within):
+        return int(node.requests_in_flight)
+    return missing("not known")
 
 
 def heard(node: Node, *, now: datetime, limits: NodeLimits) -> SafeString | str:
