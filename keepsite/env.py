@@ -101,6 +101,7 @@ SCHEMA: dict[str, tuple[type, Any]] = {
     "KEEPSITE_LIMITS_PROCESSES": (int, 0),  # API processes of all nodes together; 0: KEEPSITE_WORKERS
     # the audit trail
     "KEEPSITE_AUDIT_COPIES": (str, "acts"),  # which records the database has copies of: all, acts, operators
+    "KEEPSITE_AUDIT_RETENTION_DAYS": (int, 0),  # older copies are removed; at least 30, 0: none ever is
     "KEEPSITE_AUDIT_SEAL_S": (float, 15.0),  # the HSM seals what was collected this often
     "KEEPSITE_AUDIT_IF_UNWRITABLE": (str, "refuse"),  # refuse: 503 to every call; answer: the log is told
     # what stands behind

@@ -13,7 +13,7 @@ from keepsite.readonly import Heading, Row, Table, Tone, breakable, detail_url, 
 from orders_app import dead_letters, recovery
 from orders_app.interventions import LONGEST_REASON_CHARS, cancel_order, retry_order
 from orders_app.models import DeadLetter, Order
-from secrets_app.services import Purging, purge
+from secrets_app.services import Purging, chosen_in_console, deleted_before, purge
 
 ORDER_HEADINGS = tuple(Heading(label=label) for label in ("Order", "Project", "State", "Why", "Placed (UTC)"))
 LETTER_HEADINGS = tuple(Heading(label=label) for label in ("Dead letter", "Task", "Reason", "Arrived (UTC)"))
@@ -205,11 +205,11 @@ class DiscardLetters(_Settle):
 
 
 def _chosen(ids: Collection[str], reason: str) -> Purging:
-    return Purging(kinds=(recovery.chosen_orders(ids),), reason=reason)
+    return chosen_in_console(recovery.chosen_orders(ids), reason=reason)
 
 
 def _due(moment: datetime, reason: str) -> Purging:
-    return Purging(kinds=(recovery.deleted_orders(moment),), reason=reason)
+    return deleted_before(moment, (recovery.deleted_orders(moment),), reason=reason)
 
 
 def _orders(rows: Any) -> Table:  # Any: orders

@@ -25,10 +25,6 @@ NOTICE = timedelta(days=14)  # before a secret expires
 SCHEDULER = Principal(project_id=NO_PROJECT, user_id="schedule", roles=frozenset(), method="command")
 
 
-class _TimeIsUp(Exception):
-    """Between two batches: the rest is for the next run."""
-
-
 def register_jobs() -> None:
     """Every job of ours; the purge unless KEEPSITE_PURGE_EVERY_H is 0."""
     if settings.PURGE_EVERY_H > 0:
@@ -44,16 +40,8 @@ def purge_what_is_due(deadline: float) -> bool:
     purging = what_to_purge(older_than_days=settings.RECOVERY_DAYS)
     if not any(purging.left().values()):
         return True
-
-    def look_at_the_clock(_noun: str, _count: int) -> None:
-        if time.monotonic() > deadline:
-            raise _TimeIsUp
-
-    try:
-        purge(purging, actor=SCHEDULER, done=look_at_the_clock)
-    except _TimeIsUp:
-        return False
-    return True
+    purge(purging, actor=SCHEDULER, is_enough=lambda: time.monotonic() > deadline)
+    return time.monotonic() <= deadline
 
 
 def sweep(deadline: float) -> bool:  # noqa: ARG001  # a few statements

@@ -40,17 +40,19 @@ def what_to_purge(
     now = now or timezone.now()
     moment = _days_before(now, older_than_days)
     orders = Q(deleted_at__lt=moment)
-    reason = f"deleted{' or expired' if with_expired else ''} before {moment:%Y-%m-%dT%H:%M:%SZ}"
+    what = f"deleted{' or expired' if with_expired else ''} before {moment:%Y-%m-%dT%H:%M:%SZ}"
+    limits = {"deleted_before": moment} | ({"expired_before": moment} if with_expired else {})
     if orders_older_than_days is not None:
         finished = _days_before(now, orders_older_than_days)
         orders |= Q(status__in=FINISHED, updated_at__lt=finished)
-        reason += f"; orders finished before {finished:%Y-%m-%dT%H:%M:%SZ}"
+        what += f"; orders finished before {finished:%Y-%m-%dT%H:%M:%SZ}"
+        limits["orders_finished_before"] = finished
     kinds = (
         _orders(Order.objects.filter(orders)),
         *deleted_rows(moment, with_expired=with_expired),
         _keys_of_retired_projects(moment),
     )
-    return Purging(kinds=kinds, reason=reason)
+    return Purging(kinds=kinds, what=what, limits=limits)
 
 
 def chosen_orders(ids: Collection[str]) -> Purgeable:

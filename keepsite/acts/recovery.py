@@ -243,7 +243,7 @@ class PurgeRows(_Purging):
         return chosen_table(rows)
 
     def _purging(self, rows: Rows, reason: str) -> Any:  # Any: the service's Purging
-        return self._chosen([row.pk for row in rows], f"chosen in the console: {reason}")
+        return self._chosen([row.pk for row in rows], reason)
 
 
 class PurgeOverdue(_Purging):
@@ -277,9 +277,7 @@ class PurgeOverdue(_Purging):
         return not any(self._purging(rows, "").left().values())
 
     def _purging(self, rows: Rows, reason: str) -> Any:  # noqa: ARG002  # Any: the service's Purging
-        moment_of_limit = timezone.now() - window()
-        because = f"deleted before {moment_of_limit:%Y-%m-%dT%H:%M:%SZ}; in the console: {reason}"
-        return self._due(moment_of_limit, because)
+        return self._due(timezone.now() - window(), reason)
 
 
 def _many(rows: Rows, noun: str) -> str:

@@ -37,6 +37,14 @@ class GuardedCommand:
         return any(services.is_guarded(act) for act in self.acts)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cleared:
+    """Who runs a command, and why, as its audit records are to say it."""
+
+    actor: audit.Actor
+    reason: str
+
+
 _PURGED = ("secret", "container", "order")
 _MAY_PURGE = frozenset({"secrets_app.purge_secret", "secrets_app.purge_container", "orders_app.purge_order"})
 MKEK_ACTIVATE = GuardedCommand(
@@ -113,8 +121,10 @@ def ask(command: GuardedCommand, arguments: Sequence[str], *, actor: audit.Actor
 
 def take_approval(
     command: GuardedCommand, arguments: Sequence[str], *, actor: audit.Actor, now: datetime | None = None
-) -> audit.Actor:
+) -> Cleared:
     """Use up the approval that ``actor`` was given for exactly this; return who acts, second person included.
+
+    The reason is the one that it was asked for with.
 
     Durable on return: should the command then fail, it needs another approval.
 
@@ -131,9 +141,10 @@ def take_approval(
     )
     for request in approved:
         if request.row_ids == list(arguments) and _use_up(request, actor=actor):
-            return audit.ConsoleOperator(
+            operator = audit.ConsoleOperator(
                 user_id=request.requested_by, approved_by=request.decided_by, method=actor.method
             )
+            return Cleared(actor=operator, reason=request.reason)
     raise NotAllowed(
         f"Two persons are needed for this (KEEPSITE_TWO_PERSON_ACTS). Say --ask --reason '...', have another"
         f" operator approve it in the console under Approvals, and run this once more within"

@@ -2,10 +2,11 @@
 
 from argparse import ArgumentParser
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 from keepsite import audit
 from keepsite.approvals import commands
-from keepsite.approvals.commands import GuardedCommand
+from keepsite.approvals.commands import Cleared, GuardedCommand
 
 
 def add_arguments(parser: ArgumentParser) -> None:
@@ -32,8 +33,8 @@ def cleared(  # noqa: PLR0913  # what was typed, and where to say what came of i
     ask: bool,
     emergency: bool,
     say: Callable[[str], object],
-) -> audit.Actor | None:
-    """Who acts, as the audit trail will say it; None where it was asked for and nothing is to be done now.
+) -> Cleared | None:
+    """Who acts and why, as the audit trail will say it; None where it is asked for and not done now.
 
     Commands that no rule guards are cleared at once.
 
@@ -46,7 +47,7 @@ def cleared(  # noqa: PLR0913  # what was typed, and where to say what came of i
         if ask:
             say("KEEPSITE_TWO_PERSON_ACTS names nothing that guards this: no approval is needed.")
             return None
-        return actor
+        return Cleared(actor=actor, reason=reason)
     if ask:
         request = commands.ask(command, arguments, actor=actor, reason=reason)
         say(
@@ -56,5 +57,8 @@ def cleared(  # noqa: PLR0913  # what was typed, and where to say what came of i
         return None
     if emergency:
         commands.set_aside(command, arguments, actor=actor, reason=reason)
-        return actor
-    return commands.take_approval(command, arguments, actor=actor)
+        return Cleared(actor=actor, reason=reason)
+    approved = commands.take_approval(command, arguments, actor=actor)
+    if reason in {"", approved.reason}:
+        return approved
+    return replace(approved, reason=f"{approved.reason}; {reason}")

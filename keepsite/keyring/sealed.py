@@ -37,7 +37,7 @@ class SealContext:
     project_id: str  # the external one
     secret_id: str  # or whatever else of ours it belongs to
     version: int
-    kind: Literal["secret", "order", "audit"] = "secret"
+    kind: Literal["secret", "order", "audit", "audit-removal"] = "secret"
 
     def aad(self, pkek_id: str) -> bytes:
         """AAD of a payload, in every format: domain with the kind, project, secret, version, pKEK.

@@ -4,6 +4,7 @@ from datetime import datetime
 from typing import Any, ClassVar
 
 from django.contrib import admin
+from django.contrib.humanize.templatetags.humanize import intcomma
 from django.db.models import Max, Q, QuerySet
 from django.http import HttpRequest
 from django.utils.html import format_html
@@ -36,7 +37,7 @@ from keepsite.readonly import (
 from keepsite.trail.acts import Verify
 from keepsite.trail.digests import line_hash
 from keepsite.trail.filters import NodeFilter, OfProjectFilter, OutcomeFilter, WhatFilter, WhenFilter
-from keepsite.trail.models import AuditChain, AuditCheckpoint, AuditRecord
+from keepsite.trail.models import AuditChain, AuditCheckpoint, AuditRecord, AuditRemoval
 from keepsite.trail.reading import parsed
 
 CHANGE_HEADINGS = tuple(Heading(label=label) for label in ("What", "Before", "After"))
@@ -213,6 +214,7 @@ class AuditChainAdmin(ActingAdmin):
                     title="Last verification",
                     facts=(
                         Fact(label="Whole since", value=relative(row.whole_since, now=now)),
+                        *_removed(row, now=now),
                         Fact(label="Verified", value=relative(row.verified_at, now=now)),
                         Fact(label="By", value=text(row.verified_by)),
                         Fact(label="Records", value=text(row.records_verified)),
@@ -333,6 +335,18 @@ def _where(row: AuditRecord, *, now: datetime) -> Section:
             ),
         ),
     )
+
+
+def _removed(chain: AuditChain, *, now: datetime) -> Iterator[Fact]:
+    """What of the chain is missing on purpose; a verification says so if it is not as the HSM sealed it."""
+    removal = AuditRemoval.objects.filter(chain=chain).only("number", "removed_at", "days").first()
+    if removal is not None:
+        what = "all" if chain.findings else "all before “Whole since”,"
+        yield Fact(
+            label="Removed on purpose",
+            value=relative(removal.removed_at, now=now),
+            note=f"By the retention of {removal.days} days: {what} up to segment {intcomma(removal.number)}.",
+        )
 
 
 def _broken(chain: AuditChain) -> Notice | None:

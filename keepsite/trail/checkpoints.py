@@ -1,18 +1,17 @@
 """What a checkpoint says, and how the HSM seals and opens it."""
 
-import json
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Self
 
 from keepsite.errors import KeyMaterialError
 from keepsite.keyring import services as keyring
-from keepsite.keyring.sealed import Plaintext, Sealed
+from keepsite.keyring.sealed import Sealed
 from keepsite.trail.models import AUDIT_PROJECT, AuditCheckpoint, context_of
+from keepsite.trail.statements import SealedStatement
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Statement:
+class Statement(SealedStatement):
     """The content of a checkpoint; fields are only ever added.
 
     ``others`` names every chain known at the time with the number its newest checkpoint
@@ -26,17 +25,6 @@ class Statement:
     previous: int  # number of the checkpoint before it, 0 for the first
     sealed_at: str  # ISO 8601, UTC
     others: dict[str, int]
-
-    def plaintext(self) -> Plaintext:
-        """As it is sealed: JSON."""
-        told = {name: getattr(self, name) for name in self.__dataclass_fields__}
-        return Plaintext(json.dumps(told, sort_keys=True).encode())
-
-    @classmethod
-    def read(cls, plaintext: Plaintext) -> Self:
-        """From what ``plaintext`` wrote."""
-        told = json.loads(plaintext.reveal())
-        return cls(**{name: told[name] for name in cls.__dataclass_fields__})
 
 
 def seal(statement: Statement) -> Sealed:

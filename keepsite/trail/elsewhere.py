@@ -4,7 +4,9 @@ from collections.abc import Iterator, Sequence
 
 from keepsite.errors import InvalidInput
 from keepsite.trail.checkpoints import opened
-from keepsite.trail.models import AuditCheckpoint, AuditSegment, Json
+from keepsite.trail.models import AuditCheckpoint, AuditRemoval, AuditSegment, Json
+from keepsite.trail.removals import Removal
+from keepsite.trail.removals import opened as opened_removal
 
 
 def newest_checkpoints() -> list[Json]:
@@ -32,16 +34,46 @@ def newest_checkpoints() -> list[Json]:
 def contradictions(kept: object) -> Iterator[str]:
     """What checkpoints of earlier days say against the database as it is now.
 
+    One below what the retention removed says nothing any more: ``beyond_retention``.
+
     Raises:
         InvalidInput: ``kept`` is not what ``newest_checkpoints`` gave.
+        Unavailable: no token could serve.
     """
+    removals = _removals()
     for chain, number, digest in _checked(kept):
+        removal = removals.get(chain)
+        if removal is not None and number < removal.number:
+            continue
         found = AuditSegment.objects.filter(chain=chain, number=number).values_list("digest", flat=True)
-        now = found.first()
+        now = removal.digest if removal is not None and number == removal.number else found.first()
         if now is None:
             yield f"Segment {number} of chain {chain}, whose checkpoint was kept, is gone."
         elif now != digest:
             yield f"Segments of chain {chain} up to {number} are not those whose checkpoint was kept."
+
+
+def beyond_retention(kept: object) -> Iterator[str]:
+    """Kept checkpoints that nothing is left to compare with, since the retention removed it.
+
+    Raises:
+        InvalidInput: ``kept`` is not what ``newest_checkpoints`` gave.
+        Unavailable: no token could serve.
+    """
+    removals = _removals()
+    for chain, number, _ in _checked(kept):
+        removal = removals.get(chain)
+        if removal is not None and number < removal.number:
+            yield (
+                f"Segment {number} of chain {chain}, whose checkpoint was kept, was removed by the retention"
+                f" of {removal.days} days: nothing is left to compare it with."
+            )
+
+
+def _removals() -> dict[str, Removal]:
+    """What was removed of each chain, as far as this HSM sealed it."""
+    rows = AuditRemoval.objects.select_related("pkek__project", "pkek__mkek")
+    return {row.chain_id: removal for row in rows if (removal := opened_removal(row))}
 
 
 def _checked(kept: object) -> Sequence[tuple[str, int, str]]:

@@ -7,15 +7,20 @@ from pathlib import Path
 
 from keepsite.errors import NotFound
 from keepsite.trail.models import AuditChain, AuditSegment
+from keepsite.trail.removals import Removal, removal_of
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FileReport:
-    """What became of a folder's files: findings; days whose files were moved away are no finding."""
+    """What became of a folder's files: findings; days whose files were moved away are no finding.
+
+    Of the files in ``uncompared`` the retention removed what they could be compared with.
+    """
 
     chain: AuditChain
     segments: int
     absent: tuple[str, ...]
+    uncompared: tuple[str, ...]
     findings: tuple[str, ...]
 
 
@@ -37,9 +42,12 @@ def verify_files(folder: Path) -> FileReport:
 
     Raises:
         NotFound: the folder has no chain.
+        Unavailable: no token could serve.
         OSError: a file cannot be read.
     """
     chain = chain_of(folder)
+    removal = removal_of(chain)
+    removed_until = removal.file if removal else ""
     absent: dict[str, None] = {}
     findings: list[str] = []
     count = 0
@@ -50,8 +58,19 @@ def verify_files(folder: Path) -> FileReport:
             continue
         count += 1
         findings += _differences(path, segment)
-    findings += _never_collected(folder, chain)
-    return FileReport(chain=chain, segments=count, absent=tuple(absent), findings=tuple(findings))
+    findings += _never_collected(folder, chain, removal)
+    return FileReport(
+        chain=chain,
+        segments=count,
+        absent=tuple(absent),
+        uncompared=tuple(path.name for path in _files(folder) if path.name < removed_until),
+        findings=tuple(findings),
+    )
+
+
+def _files(folder: Path) -> list[Path]:
+    """Oldest first."""
+    return sorted(folder.glob("audit-*.jsonl"))
 
 
 def _differences(path: Path, segment: AuditSegment) -> Iterator[str]:
@@ -66,13 +85,16 @@ def _differences(path: Path, segment: AuditSegment) -> Iterator[str]:
         )
 
 
-def _never_collected(folder: Path, chain: AuditChain) -> Iterator[str]:
+def _never_collected(folder: Path, chain: AuditChain, removal: Removal | None) -> Iterator[str]:
     """Bytes of days before the last collected one, behind what was collected of them."""
     last = chain.segments.order_by("-number").first()
-    for path in sorted(folder.glob("audit-*.jsonl")):
+    for path in _files(folder):
         if last is None or path.name >= last.file:
             return
+        if removal is not None and path.name < removal.file:
+            continue
+        removed = removal.end if removal is not None and path.name == removal.file else 0
         of_it = chain.segments.filter(file=path.name).order_by("-number").first()
-        end = of_it.end if of_it else 0
+        end = max(of_it.end if of_it else 0, removed)
         if path.stat().st_size > end:
             yield f"{path.name} has {path.stat().st_size - end} bytes behind what was collected of it."

@@ -145,6 +145,34 @@ class AuditCheckpoint(SealedRow):
         return context_of(self.chain_id, self.number)
 
 
+class AuditRemoval(SealedRow):
+    """Up to which segment the retention has removed a chain, sealed by the HSM; ``removals`` has its content.
+
+    One per chain: each removal goes further than the one before and takes its place.  The
+    columns beside the seal say the same as it, to be shown.
+    """
+
+    chain = models.OneToOneField(AuditChain, on_delete=models.PROTECT, related_name="removal")
+    number = models.PositiveBigIntegerField()  # of the last segment that went; a checkpoint's, which stays
+    removed_at = models.DateTimeField()
+    days = models.PositiveIntegerField()  # the retention by which it went
+
+    context_rows = ("chain",)
+
+    def __str__(self) -> str:
+        return f"removal up to segment {self.number} of {self.chain_id}"
+
+    @property
+    def seal_context(self) -> SealContext:
+        """The chain and the segment, as something else than a checkpoint: it opens nowhere else."""
+        return removal_context_of(self.chain_id, self.number)
+
+
+def removal_context_of(chain_id: str, number: int) -> SealContext:
+    """What the seal of a removal is bound to."""
+    return SealContext(project_id=AUDIT_PROJECT, secret_id=chain_id, version=number, kind="audit-removal")
+
+
 def context_of(chain_id: str, number: int) -> SealContext:
     """What a checkpoint is bound to."""
     return SealContext(project_id=AUDIT_PROJECT, secret_id=chain_id, version=number, kind="audit")

@@ -28,7 +28,7 @@ def verify_now(
     known: Mapping[str, str] | None = None,
     told: Callable[[int], None] = lambda _number: None,
 ) -> Verdict:
-    """Verify the whole chain from its beginning and keep what was found; ``told`` hears how far it is.
+    """Verify the whole chain from its beginning and keep what was found; ``told`` hears of segments checked.
 
     ``known`` is ``set_backs()``, where several chains are verified.
 
@@ -37,7 +37,7 @@ def verify_now(
     """
     check = Check(chain)
     while check.next_page():
-        told(check.number)
+        told(check.segments)
     return _settle(check, by=by, now=now, known=set_backs() if known is None else known)
 
 

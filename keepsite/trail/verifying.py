@@ -7,13 +7,17 @@ from datetime import UTC, datetime, timedelta
 
 from django.db.models import Count, Exists, OuterRef
 
+from keepsite.trail import removals
 from keepsite.trail.checkpoints import Statement, opened
 from keepsite.trail.digests import BEGINNING, line_hash, segment_digest
-from keepsite.trail.models import AuditChain, AuditCheckpoint, AuditRecord, AuditSegment, Json
+from keepsite.trail.models import AuditChain, AuditCheckpoint, AuditRecord, AuditRemoval, AuditSegment, Json
 from keepsite.trail.reading import columns
+from keepsite.trail.removals import MIN_DAYS, Removal
 
 PAGE_SEGMENTS = 20
 MAX_FINDINGS = 100
+CLOCKS_AGREE_WITHIN = timedelta(minutes=5)
+REMOVED_WITHIN = timedelta(hours=1)  # of the seal that says so; a killed removal goes on within minutes
 SEALED_WITHIN = timedelta(minutes=10)  # of being collected; seconds, while a worker and the HSM are up
 
 
@@ -33,15 +37,20 @@ class Finding:
 class Check:
     """Goes through a chain's segments in order, from the one after ``after``; findings add up.
 
-    ``digest`` is what segment ``after`` is known to have, by a checkpoint for one.
+    ``digest`` is what segment ``after`` is known to have, by a checkpoint for one.  What
+    the retention removed, also while the check is under way, is passed over as far as the
+    HSM sealed that it did; ``removal`` then says so.
     """
 
     def __init__(self, chain: AuditChain, *, after: int = 0, digest: str | None = None) -> None:
         self.chain = chain
         self.number = after
         self.records = 0
+        self.segments = 0
         self.findings: list[Finding] = []
-        self._digest = digest or (BEGINNING if after == 0 else None)
+        self.removal: Removal | None = None
+        self.digest = digest or (BEGINNING if after == 0 else None)  # of segment ``number``
+        self._is_removal_refused = False
 
     def segments_until(self, last: int) -> None:
         """Check all up to number ``last``."""
@@ -58,9 +67,42 @@ class Check:
         found = AuditRecord.objects.filter(segment__in=[segment.pk for segment in page])
         for record in found.order_by("segment", "position"):
             copies[record.segment_id].append(record)
+        self._follow_removal()
         for segment in page:
-            self._segment(segment, copies[segment.pk])
+            if segment.number > self.number:
+                self._segment(segment, copies[segment.pk])
         return bool(page)
+
+    def _follow_removal(self) -> None:
+        """Go on behind what was removed.
+
+        A removal is sealed before its first row goes.  So whatever was missing when a page
+        was read, and is no deletion by somebody else, is known by now.
+        """
+        number = self._removal_number()
+        if number is None or number < self.number or (number == self.number and self.digest is not None):
+            return
+        removal = self._known_removal()
+        if removal is not None:
+            self.number, self.digest = removal.number, removal.digest
+
+    def _removal_number(self) -> int | None:
+        found = AuditRemoval.objects.filter(chain=self.chain).values_list("number", flat=True)
+        number: int | None = found.first()
+        return number
+
+    def _known_removal(self) -> Removal | None:
+        """What the chain's removal says now; one that the HSM did not seal is a finding, once."""
+        row = removals.row_of(self.chain)
+        self.removal = removals.opened(row) if row else None
+        if row is not None and self.removal is None and not self._is_removal_refused:
+            self._is_removal_refused = True
+            words = (
+                f"That the retention removed segments up to {row.number} was not sealed by this HSM, or was"
+                " changed."
+            )
+            self._find(row.number, words)
+        return self.removal
 
     def _find(self, number: int, words: str, record: str = "") -> None:
         if len(self.findings) < MAX_FINDINGS:
@@ -70,14 +112,15 @@ class Check:
         if segment.number > self.number + 1:
             gap = _numbers(self.number + 1, segment.number - 1)
             self._find(segment.number - 1, f"{gap} missing: all their records were deleted.")
-        elif self._digest is not None and segment.previous_digest != self._digest:
+        elif self.digest is not None and segment.previous_digest != self.digest:
             self._find(
                 segment.number, f"Segment {segment.number} does not follow the one before it as that is now."
             )
         if segment.digest != segment_digest(segment):
             self._find(segment.number, f"Segment {segment.number} was changed after it was collected.")
         self._copies(segment, copies)
-        self.number, self._digest = segment.number, segment.digest
+        self.segments += 1
+        self.number, self.digest = segment.number, segment.digest
 
     def _copies(self, segment: AuditSegment, copies: list[AuditRecord]) -> None:
         hashes = segment.hashes
@@ -114,19 +157,32 @@ class Check:
         Raises:
             Unavailable: no token could serve.
         """
+        findings, is_settled = self.findings, False
+        while not is_settled:
+            self.findings = [*findings]
+            number = self._removal_number()
+            self._checkpoints_from(self._known_removal(), now=now)
+            is_settled = number == self._removal_number()  # or what went meanwhile would seem missing
+
+    def _checkpoints_from(self, removal: Removal | None, *, now: datetime) -> None:
+        begins_at = removal.number if removal else 0
         rows = self.chain.checkpoints.select_related("pkek__project", "pkek__mkek").order_by("number")
         previous, newest = 0, None
-        for row in rows:
+        statements: list[Statement] = []
+        for row in rows.filter(number__gte=begins_at):
             statement = self._opened(row)
             if statement is None:
                 previous = row.number
                 continue
-            if statement.previous != previous:
+            statements.append(statement)
+            if statement.previous != previous and not (removal and row.number == begins_at):
                 words = f"The checkpoint at segment {statement.previous} was deleted."
                 self._find(row.number, words)
             previous = row.number
             newest = statement if statement.is_newest else newest
             self._holds(statement)
+        if removal is not None:
+            self._is_by_retention(removal, statements, now=now)
         self._is_sealed(newest, now=now)
 
     def _opened(self, row: AuditCheckpoint) -> Statement | None:
@@ -141,8 +197,34 @@ class Check:
             )
         return statement
 
+    def _is_by_retention(self, removal: Removal, statements: list[Statement], *, now: datetime) -> None:
+        """Whether the removal kept to its own rule, and has come to its end."""
+        gone = f"Segments up to {removal.number} were removed"
+        last = next((one for one in statements if one.number == removal.number), None)
+        if last is not None and datetime.fromisoformat(last.sealed_at) > removal.limit:
+            words = f"{gone} before the last of them was {removal.days} days old."
+            self._find(removal.number, words)
+        if removal.days < MIN_DAYS:
+            words = f"{gone} by a retention of {removal.days} days; none is shorter than {MIN_DAYS}."
+            self._find(removal.number, words)
+        later = [one.sealed_at for one in statements if one.number > removal.sealed_until]
+        if min([now, *map(datetime.fromisoformat, later)]) < removal.moment - CLOCKS_AGREE_WITHIN:
+            words = f"{gone} by a clock that ran ahead: it said {removal.moment:%Y-%m-%d %H:%M} UTC."
+            self._find(removal.number, words)
+        row = removals.row_of(self.chain)
+        if row is not None and (row.removed_at, row.days) != (removal.moment, removal.days):
+            self._find(removal.number, f"{gone}; when, or by which retention, was changed afterwards.")
+        left = self.chain.segments.filter(number__lte=removal.number).count()
+        if left and removal.moment < now - REMOVED_WITHIN:
+            words = f"{gone} by the retention, yet {left} are there: put back, or not removed after all."
+            self._find(removal.number, words)
+
     def _holds(self, statement: Statement) -> None:
-        segment = self.chain.segments.filter(number=statement.number).values_list("digest", flat=True).first()
+        if self.removal is not None and statement.number == self.removal.number:
+            segment: str | None = self.removal.digest
+        else:
+            rows = self.chain.segments.filter(number=statement.number)
+            segment = rows.values_list("digest", flat=True).first()
         if segment is None:
             words = f"Sealed up to segment {statement.number}, which was deleted; the last is {self.number}."
             self._find(statement.number, words)
@@ -177,6 +259,7 @@ class Verdict:
     whole_since: datetime | None
     sealed_until: datetime | None
     unsealed_segments: int
+    removal: Removal | None = None  # what the retention removed, before ``whole_since``
 
     @property
     def is_whole(self) -> bool:
@@ -196,12 +279,13 @@ def verdict(check: Check, *, now: datetime) -> Verdict:
     sealed = chain.segments.filter(number=newest.number).first() if newest else None
     return Verdict(
         chain=chain,
-        segments=check.number,
+        segments=check.number - (check.removal.number if check.removal else 0),
         records=check.records,
         findings=tuple(check.findings),
         whole_since=_whole_since(check, newest),
         sealed_until=sealed.collected_at if sealed else None,
         unsealed_segments=chain.segments.filter(number__gt=newest.number if newest else 0).count(),
+        removal=check.removal,
     )
 
 
@@ -233,7 +317,8 @@ def _whole_since(check: Check, newest: AuditCheckpoint | None) -> datetime | Non
     chain = check.chain
     if newest is None:
         return None
-    last_bad = max((finding.number for finding in check.findings), default=0)
+    removed = check.removal.number if check.removal else 0
+    last_bad = max((finding.number for finding in check.findings), default=removed)
     if last_bad == 0:
         return chain.began_at
     first_good = chain.segments.filter(number__gt=last_bad, number__lte=newest.number).order_by("number")

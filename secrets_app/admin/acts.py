@@ -10,9 +10,23 @@ from keepsite import audit
 from keepsite.acts import Act, Outcome, one_by_one
 from keepsite.acts.act import Rows
 from keepsite.acts.recovery import PurgeOverdue, PurgeRows, RestoreRows, chosen_table
-from keepsite.readonly import Fact, Table, Tone, text
+from keepsite.readonly import (
+    Fact,
+    Heading,
+    Row,
+    Table,
+    Tone,
+    breakable,
+    detail_url,
+    moment,
+    text,
+)
 from secrets_app import services
 from secrets_app.models import ContainerSecret, SecretConsumer
+
+EXPIRE_HEADINGS = tuple(
+    Heading(label=label) for label in ("Name", "Project", "Created (UTC)", "Would expire (UTC)")
+)
 
 
 class DeleteSecrets(Act):
@@ -42,21 +56,7 @@ class DeleteSecrets(Act):
 
     def facts(self, rows: Rows) -> tuple[Fact, ...]:
         """Who uses them."""
-        ids = [row.pk for row in rows]
-        used = SecretConsumer.objects.filter(secret__in=ids, deleted_at=None)
-        places = ContainerSecret.objects.filter(secret__in=ids, container__deleted_at=None)
-        return (
-            Fact(
-                label="Consumers",
-                value=text(used.count()),
-                note="Services that said they use them. They are not asked, and lose access too.",
-            ),
-            Fact(
-                label="Containers",
-                value=text(places.values("container").distinct().count()),
-                note="Containers that lack something from then on.",
-            ),
-        )
+        return _users_of(rows)
 
     def table(self, rows: Rows) -> Table:
         """Which."""
@@ -76,12 +76,92 @@ class DeleteSecrets(Act):
         )
 
 
+class ExpireSecrets(Act):
+    """Have secrets expire now, whenever their clients wanted them to."""
+
+    name = "expire"
+    label = "Expire"
+    permission = "secrets_app.delete_secret"
+    scope = "many"
+    tone = Tone.BAD
+    is_destructive = True
+
+    def applies_to(self, row: Any, *, now: datetime) -> bool:  # Any: a secret
+        """Neither deleted nor expired."""
+        return bool(row.is_live(now))
+
+    def title(self, rows: Rows) -> str:
+        """What the page asks."""
+        if len(rows) == 1:
+            return f"Have the secret {rows[0]} expire now"
+        return f"Have {len(rows)} secrets expire now"
+
+    def lead(self, rows: Rows) -> str:  # noqa: ARG002  # the same for all
+        """What that means, and that there is no way back."""
+        return (
+            "No client sees an expired secret, by id or in a list, or reads its payload. This cannot be"
+            " undone: nothing gives an expired secret a later time, and what has expired cannot be restored"
+            " either, though its sealed payload stays. To take a secret away for a while, delete it instead."
+        )
+
+    def facts(self, rows: Rows) -> tuple[Fact, ...]:
+        """Who uses them."""
+        return _users_of(rows)
+
+    def table(self, rows: Rows) -> Table:
+        """Which, and when each would have expired."""
+        return Table(
+            caption="What it is about",
+            headings=EXPIRE_HEADINGS,
+            rows=tuple(
+                Row.of(
+                    EXPIRE_HEADINGS,
+                    detail_url(type(row), row.pk),
+                    breakable(str(row)),
+                    breakable(str(row.project)),
+                    moment(row.created_at),
+                    moment(row.expires_at, absent="never"),
+                )
+                for row in rows
+            ),
+        )
+
+    def perform(
+        self, rows: Rows, *, actor: audit.Actor, wanted: dict[str, Any]
+    ) -> Outcome:  # Any: form values
+        """Each in a transaction of its own."""
+        done, refused = one_by_one(
+            rows, lambda row: services.expire_secret(row.pk, actor=actor, reason=wanted["reason"])
+        )
+        words = f"The secret {rows[0]} has" if len(rows) == 1 else f"{done} secrets have"
+        return Outcome(done=f"{words} expired: no client sees it any more." if done else "", refused=refused)
+
+
+def _users_of(rows: Rows) -> tuple[Fact, ...]:
+    """Who loses something when these secrets vanish."""
+    ids = [row.pk for row in rows]
+    used = SecretConsumer.objects.filter(secret__in=ids, deleted_at=None)
+    places = ContainerSecret.objects.filter(secret__in=ids, container__deleted_at=None)
+    return (
+        Fact(
+            label="Consumers",
+            value=text(used.count()),
+            note="Services that said they use them. They are not asked, and lose access too.",
+        ),
+        Fact(
+            label="Containers",
+            value=text(places.values("container").distinct().count()),
+            note="Containers that lack something from then on.",
+        ),
+    )
+
+
 def _chosen_secrets(ids: Collection[str], reason: str) -> services.Purging:
-    return services.Purging(kinds=(services.chosen_secrets(ids),), reason=reason)
+    return services.chosen_in_console(services.chosen_secrets(ids), reason=reason)
 
 
 def _chosen_containers(ids: Collection[str], reason: str) -> services.Purging:
-    return services.Purging(kinds=(services.chosen_containers(ids),), reason=reason)
+    return services.chosen_in_console(services.chosen_containers(ids), reason=reason)
 
 
 def _due_secrets(moment: datetime, reason: str) -> services.Purging:
@@ -93,12 +173,13 @@ def _due_containers(moment: datetime, reason: str) -> services.Purging:
 
 
 def _due(nouns: tuple[str, ...], moment: datetime, reason: str) -> services.Purging:
-    kinds = tuple(kind for kind in services.deleted_rows(moment) if kind.noun in nouns)
-    return services.Purging(kinds=kinds, reason=reason)
+    kinds = [kind for kind in services.deleted_rows(moment) if kind.noun in nouns]
+    return services.deleted_before(moment, kinds, reason=reason)
 
 
 SECRET_ACTS: tuple[Act, ...] = (
     RestoreRows(noun="secret", permission="secrets_app.restore_secret", restore=services.restore_secret),
+    ExpireSecrets(),
     DeleteSecrets(),
     PurgeRows(
         noun="secret",

@@ -262,8 +262,14 @@ def _pill(secret: Secret, now: datetime) -> SafeString:
 
 
 def _notice(secret: Secret, now: datetime) -> Notice | None:
-    if secret.deleted_at is None:
+    if secret.is_live(now):
         return None
+    if secret.deleted_at is None:
+        return Notice(
+            tone=Tone.QUIET,
+            message="This secret has expired: no client sees it, and nothing brings it back. It stays here,"
+            " sealed, until it is deleted and purged.",
+        )
     return deleted_notice(secret, noun="secret", is_recoverable=SECRET_RESTORE.applies_to(secret, now=now))
 
 

@@ -26,7 +26,14 @@ from secrets_app.services.metadata import (
     replace_metadata,
 )
 from secrets_app.services.payloads import read_payload, require_payload_wanted, store_payload
-from secrets_app.services.purging import BATCH_ROWS, Purgeable, Purging, purge
+from secrets_app.services.purging import (
+    BATCH_ROWS,
+    Purgeable,
+    Purging,
+    chosen_in_console,
+    deleted_before,
+    purge,
+)
 from secrets_app.services.recovery import (
     chosen_containers,
     chosen_secrets,
@@ -40,6 +47,7 @@ from secrets_app.services.secrets import (
     NewPayload,
     create_secret,
     delete_secret,
+    expire_secret,
     withdraw_secret,
 )
 
@@ -61,6 +69,7 @@ __all__ = [
     "change_metadatum",
     "check_is_generic",
     "chosen_containers",
+    "chosen_in_console",
     "chosen_secrets",
     "create_container",
     "create_secret",
@@ -68,7 +77,9 @@ __all__ = [
     "delete_container",
     "delete_metadatum",
     "delete_secret",
+    "deleted_before",
     "deleted_rows",
+    "expire_secret",
     "kind_of",
     "live_consumers",
     "merge_acl",

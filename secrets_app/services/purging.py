@@ -5,9 +5,11 @@ rest to the next.  Runs start at different places, so that several hardly meet; 
 they do, each row goes once.
 """
 
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Any
 
 from django.db.models import Count, F, IntegerField, Model, OuterRef, QuerySet, Subquery, Value
@@ -49,7 +51,14 @@ class Purging:
     """What one run is about; the moment is fixed, so that its end is."""
 
     kinds: tuple[Purgeable, ...]
-    reason: str  # for the audit record: "deleted before 2026-01-31T12:00:00Z"
+    what: str  # "deleted before 2026-01-31T12:00:00Z"
+    limits: Mapping[str, datetime] = field(default_factory=dict)  # by name: deleted_before
+    reason: str = ""  # the operator's words
+
+    @property
+    def why(self) -> str:
+        """What its audit records give as their reason."""
+        return f"{self.what}; {self.reason}" if self.reason else self.what
 
     def left(self) -> dict[str, int]:
         """How many rows of each kind are due."""
@@ -66,6 +75,21 @@ class Purging:
         return found
 
 
+def chosen_in_console(kind: Purgeable, *, reason: str) -> Purging:
+    """Rows that an operator ticked."""
+    return Purging(kinds=(kind,), what="chosen in the console", reason=reason)
+
+
+def deleted_before(moment: datetime, kinds: Sequence[Purgeable], *, reason: str = "") -> Purging:
+    """Rows that are due since they were deleted before ``moment``."""
+    return Purging(
+        kinds=tuple(kinds),
+        what=f"deleted before {moment:%Y-%m-%dT%H:%M:%SZ}",
+        limits={"deleted_before": moment},
+        reason=reason,
+    )
+
+
 def purge(
     purging: Purging,
     *,
@@ -78,8 +102,10 @@ def purge(
 
     A transaction deletes at most ``batch_rows`` rows, or one object with more.  After
     each, ``done`` is told the kind and how many objects went.  Every object is in the
-    audit trail, and the run itself before its first.  Ends when nothing is left, when
-    what is left is not getting less, or after a transaction at whose end ``is_enough``.
+    audit trail, and the run itself before its first, with what was due, and at its end,
+    with what went, rows that hung on something included, and what is left.  Ends when
+    nothing is left, when what is left is not getting less, or after a transaction at
+    whose end ``is_enough``.
 
     Raises:
         NotAllowed: ``actor`` is no operator.
@@ -87,26 +113,50 @@ def purge(
             and another run goes on.
     """
     audit.require_operator(actor)
-    audit.record("purge.started", actor=actor, subject="purge", reason=purging.reason)
+    before = {**purging.limits, **purging.left()}
+    record = partial(audit.record, actor=actor, subject="purge", reason=purging.why)
+    record("purge.started", change=audit.Change(before=before))
+    gone: Counter[str] = Counter()
+    left: dict[str, int] = {}  # stays empty where the database is away
+    try:
+        for count in _purge_all(purging, actor=actor, batch_rows=batch_rows, gone=gone, done=done):
+            if count and is_enough():
+                break
+        left = purging.left()
+    finally:
+        went = {f"{noun} purged": count for noun, count in gone.items() if count}
+        record("purge.ended", change=audit.Change(before=before, after={**purging.limits, **left, **went}))
+
+
+def _purge_all(
+    purging: Purging,
+    *,
+    actor: audit.Actor,
+    batch_rows: int,
+    gone: Counter[str],
+    done: Callable[[str, int], None],
+) -> Iterator[int]:
+    """Kind by kind; what each transaction deleted, as soon as it is committed."""
     for kind in purging.kinds:
         left = kind.count()
         while left:
-            for count in _once_round(kind, actor=actor, batch_rows=batch_rows, reason=purging.reason):
+            for count in _once_round(kind, actor=actor, batch_rows=batch_rows, why=purging.why, gone=gone):
                 done(kind.noun, count)
-                if is_enough():
-                    return
+                yield count
             before, left = left, kind.count()
             if left >= before:
                 break
 
 
-def _once_round(kind: Purgeable, *, actor: audit.Actor, batch_rows: int, reason: str = "") -> Iterator[int]:
+def _once_round(
+    kind: Purgeable, *, actor: audit.Actor, batch_rows: int, why: str, gone: Counter[str]
+) -> Iterator[int]:
     """Through all primary keys, from a place of this run's own."""
     start = new_id()
     for rows, cursor in ((kind.due, start), (kind.due.filter(pk__lte=start), "")):
         last = cursor
         while page := _page(kind, rows.filter(pk__gt=last), batch_rows=batch_rows):
-            yield _delete(kind, page, actor=actor, reason=reason)
+            yield _delete(kind, page, actor=actor, why=why, gone=gone)
             last = page[-1]
 
 
@@ -133,10 +183,13 @@ def _count_of(hanging: Hanging) -> Coalesce:
     return Coalesce(Subquery(counted, output_field=IntegerField()), 0)
 
 
-def _delete(kind: Purgeable, page: Sequence[str], *, actor: audit.Actor, reason: str = "") -> int:
+def _delete(kind: Purgeable, page: Sequence[str], *, actor: audit.Actor, why: str, gone: Counter[str]) -> int:
+    """One transaction; ``gone`` counts its rows by the plural name of their model, objects by their noun."""
     taken: list[str] = []
+    went: Counter[str] = Counter()
 
     def delete() -> None:
+        went.clear()
         # whoever else purges or restores one of these now waits; on another node of a cluster,
         # whichever commits second is refused and starts again
         rows = kind.due.filter(pk__in=page).select_for_update()
@@ -148,16 +201,18 @@ def _delete(kind: Purgeable, page: Sequence[str], *, actor: audit.Actor, reason:
         else:
             taken[:] = rows.values_list("pk", flat=True)
         for hanging in kind.hanging:
-            _delete_rows(hanging.model._default_manager.filter(**{f"{hanging.path}__in": taken}))  # noqa: SLF001
-        _delete_rows(kind.due.model._default_manager.filter(pk__in=taken))  # noqa: SLF001
+            rows = hanging.model._default_manager.filter(**{f"{hanging.path}__in": taken})  # noqa: SLF001
+            went[str(hanging.model._meta.verbose_name_plural)] += _delete_rows(rows)  # noqa: SLF001
+        went[kind.noun] += _delete_rows(kind.due.model._default_manager.filter(pk__in=taken))  # noqa: SLF001
 
     writes.commit(delete, committed=lambda: not kind.due.filter(pk__in=page).exists())
+    gone.update(went)
     for primary_key in taken:
         audit.record(
             "purged",
             actor=actor,
             subject=f"{kind.due.model._meta.model_name}:{primary_key}",  # noqa: SLF001
-            reason=reason,
+            reason=why,
         )
     return len(taken)
 
@@ -170,6 +225,6 @@ def _may_be_counted(deleted_at: datetime | None) -> bool:
     return deleted_at is None or deleted_at > timezone.now() - LONGER_THAN_TOTALS_LIVE
 
 
-def _delete_rows(rows: QuerySet[Any]) -> None:  # Any: rows of any kind
+def _delete_rows(rows: QuerySet[Any]) -> int:  # Any: rows of any kind
     """One DELETE statement; Django's own ``delete`` would read every row first, a hundred at a time."""
-    rows._raw_delete(rows.db)  # noqa: SLF001  # what its ``delete`` itself ends in
+    return rows._raw_delete(rows.db) or 0  # noqa: SLF001  # what its ``delete`` itself ends in; None for "IN ()"

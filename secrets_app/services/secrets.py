@@ -5,7 +5,7 @@ from datetime import datetime
 from django.utils import timezone
 
 from keepsite import audit, writes
-from keepsite.errors import InvalidInput, NotFound
+from keepsite.errors import Conflict, InvalidInput, NotFound
 from keepsite.identity import policy
 from keepsite.identity.principal import Principal
 from keepsite.ids import new_id
@@ -14,7 +14,7 @@ from keepsite.keyring.models import ProjectKEK
 from keepsite.keyring.sealed import Plaintext, Sealed
 from keepsite.projects import quotas
 from keepsite.projects.models import Project
-from keepsite.projects.services import ensure_project
+from keepsite.projects.services import count_anew, ensure_project
 from secrets_app.choices import ContentType, SecretType
 from secrets_app.limits import check_payload_size
 from secrets_app.models import Payload, Secret, SecretConsumer
@@ -114,6 +114,45 @@ def withdraw_secret(secret_id: str, *, actor: audit.Actor, reason: str) -> Secre
         reason=reason,
         change=audit.Change(before={"deleted_at": None}, after={"deleted_at": deleted_at}),
     )
+    return secret
+
+
+def expire_secret(secret_id: str, *, actor: audit.Actor, reason: str, now: datetime | None = None) -> Secret:
+    """Have a secret of whatever project expire now, as an operator: it vanishes for every client at once.
+
+    Whatever expiration its client gave it, or none, gives way to ``now``.  Its row and
+    payload stay, but no verb of Keepsite gives an expired secret a later moment.
+
+    Raises:
+        NotAllowed: ``actor`` is no operator.
+        NotFound: there is no such secret, or it is deleted.
+        Conflict: it has expired already; that moment stays as it is.
+    """
+    audit.require_operator(actor)
+    now = now or timezone.now()
+    secret: Secret | None = (
+        Secret.objects.filter(id=secret_id, deleted_at=None).select_related("project").first()
+    )
+    if secret is None:
+        raise NotFound(f"There is no secret {secret_id}, or it is deleted.")
+    before = secret.expires_at
+    rows = Secret.objects.filter(id=secret.id, deleted_at=None)
+
+    def expire() -> None:
+        # as it was read, so that the record of what it was before is right
+        if not rows.live(now).filter(expires_at=before).update(expires_at=now, updated_at=now):
+            raise Conflict("The secret has expired already, or somebody else has just changed it.")
+        count_anew({secret.project_id})
+
+    writes.commit(expire, committed=rows.filter(expires_at=now).exists)
+    audit.record(
+        "secret.expired",
+        actor=actor,
+        subject=secret,
+        reason=reason,
+        change=audit.Change(before={"expires_at": before}, after={"expires_at": now}),
+    )
+    secret.refresh_from_db()
     return secret
 
 

@@ -372,13 +372,26 @@ def _api_keys(chance, projects, now):
 
 
 def _audit(chance, projects, now):
-    """What two nodes recorded: one chain verified and whole, one that somebody has been at."""
-    from keepsite.trail.models import AuditChain, AuditRecord
+    """What two nodes recorded: one chain verified, whole and pruned, one that somebody has been at."""
+    from keepsite.keyring.models import ProjectKEK
+    from keepsite.trail.models import AuditChain, AuditCheckpoint, AuditRecord, AuditRemoval
 
     for node in ("api1", "api2"):
         _collect(node, [_recorded(chance, node, projects, now) for _ in range(40)])
     AuditChain.objects.update(verified_at=now, verified_by="nadia", records_verified=40, segments_verified=1)
     AuditChain.objects.filter(node="api1").update(whole_since=now - timedelta(days=90))
+    whole = AuditChain.objects.get(node="api1")
+    sealed = {
+        "chain": whole,
+        "pkek": ProjectKEK.objects.order_by("pk").first(),
+        "format": 1,
+        "iv": chance.randbytes(12),
+        "ciphertext": chance.randbytes(64),
+        "size_bytes": 48,
+    }
+    whole.segments.update(number=4_712)
+    AuditCheckpoint.objects.create(number=4_712, sealed_at=now, **sealed)
+    AuditRemoval.objects.create(number=4_711, removed_at=now - timedelta(hours=9), days=90, **sealed)
     changed = AuditRecord.objects.filter(node="api2", action="payload.read").first()
     words = f"Record {changed.position + 1} of 40 in segment 1 was changed: it now says {changed.action}."
     finding = {"number": 1, "words": words, "record": changed.pk}

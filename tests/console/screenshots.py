@@ -168,6 +168,7 @@ class Camera:
         for name, row, act in (
             ("project-quota", "projects/project/?state=keyed", "Set quota"),
             ("project-suspend", "projects/project/?state=keyed", "Suspend"),
+            ("secret-expire", "secrets_app/secret/?state=live", "Expire"),
             ("secret-delete", "secrets_app/secret/?state=live", "Delete"),
             ("secret-purge", "secrets_app/secret/?state=recoverable", "Purge"),
             ("api-key-revoke", "identity/apikey/?state=valid", "Revoke"),

@@ -3,16 +3,19 @@
 import csv
 import json
 import time
+from datetime import timedelta
 
 import pytest
 from django.utils import timezone
 
+from keepsite.identity.operators import command_principal
 from keepsite.readonly import detail_url, list_url
 from keepsite.schedule.models import ScheduledJob
 from keepsite.trail import services
 from keepsite.trail.collecting import Copies
 from keepsite.trail.jobs import verify_chains
 from keepsite.trail.models import AuditChain, AuditRecord
+from keepsite.trail.retention import prune
 from tests.console.pages import act_url
 from tests.trail.conftest import Node
 
@@ -158,6 +161,24 @@ class TestVerify:
         assert "is not whole: 1 findings" in page
         assert "is listed as what it does not say" in page
         assert detail_url(AuditRecord, changed.pk) in page
+
+    def test_what_the_retention_removed_is_no_loss_and_stands_on_the_page(self, node, console):
+        node.seal(timezone.now() - timedelta(days=100))
+        node.write(2)
+        node.collect()
+        node.seal()
+        prune(node.chain, days=90, actor=command_principal(), now=timezone.now())
+
+        page = self.verify(console, node.chain)
+
+        assert "nothing is missing but what the retention removed" in page.content.decode()
+        (last, *_) = page.context["page"].sections
+        facts = {fact.label: fact for fact in last.facts}
+        since = node.chain.segments.get().collected_at
+        assert f"{since:%Y-%m-%d %H:%M:%S}" in facts["Whole since"].value
+        assert facts["Removed on purpose"].note == (
+            "By the retention of 90 days: all before “Whole since”, up to segment 1."
+        )
 
     def test_a_long_one_is_left_to_a_worker_that_goes_on_where_it_stopped(self, node, console, monkeypatch):
         monkeypatch.setattr(services, "AT_ONCE_S", -1.0)

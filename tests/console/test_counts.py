@@ -56,7 +56,7 @@ DETAILS_AT_MOST = {
     "APIKey": 4,
     "User": 5,
     "AuditRecord": 9,  # segment, chain, whether it is sealed, its project, whether its subject exists
-    "AuditChain": 6,  # last segment, checkpoints
+    "AuditChain": 7,  # last segment, checkpoints, what the retention removed
     "ActRequest": 4,
     "Lockout": 4,
     "Node": 4,

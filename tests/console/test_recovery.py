@@ -6,6 +6,9 @@ from functools import partial
 import pytest
 from django.utils import timezone
 
+from keepsite.errors import Conflict, NotAllowed, NotFound
+from keepsite.identity.operators import command_principal
+from keepsite.identity.principal import Principal
 from keepsite.readonly import detail_url, list_url
 from orders_app.models import Order
 from secrets_app import services
@@ -13,6 +16,8 @@ from secrets_app.admin.acts import SECRET_ACTS
 from secrets_app.models import Container, Payload, Secret, SecretConsumer
 from tests.console.pages import act_url
 from tests.support.callers import Caller
+
+ACTOR = command_principal()
 
 
 @pytest.fixture
@@ -76,6 +81,97 @@ class TestDelete:
         answer = console.get(act_url(Secret, "withdraw"), follow=True)
 
         assert "Tick at least one row" in answer.content.decode()
+
+
+class TestExpire:
+    def test_clients_lose_it_for_good(self, console, caller, secrets, audited):
+        secret, later = secrets["a"], timezone.now() + timedelta(days=9)
+        Secret.objects.filter(pk=secret.pk).update(expires_at=later)
+
+        page = console.get(act_url(Secret, "expire", secret.pk)).context["page"]
+        console.post(act_url(Secret, "expire", secret.pk), {"reason": "leaked", "typed": "a"})
+
+        assert "cannot be undone" in page.lead
+        for asked in (path(secret), f"{path(secret)}/payload", f"{path(secret)}/metadata"):
+            assert caller.get(asked).status_code == 404
+        listed = caller.get("/v1/secrets").json()
+        assert (listed["total"], {one["name"] for one in listed["secrets"]}) == (2, {"b", "c"})
+        (record,) = audited("secret.expired")
+        assert (record["reason"], record["user_id"]) == ("leaked", "olga")
+        assert record["before"] == {"expires_at": later.isoformat(timespec="microseconds")}
+        row = Secret.objects.get(pk=secret.pk)
+        assert record["after"] == {"expires_at": row.expires_at.isoformat(timespec="microseconds")}
+        assert row.updated_at == row.expires_at <= timezone.now()
+
+    def test_nothing_brings_it_back(self, console, caller, secrets):
+        secret = secrets["a"]
+        console.post(act_url(Secret, "expire", secret.pk), {"reason": "r", "typed": "a"})
+        page = console.get(detail_url(Secret, secret.pk))
+        assert {act.label for act in page.context["acts"]} == {"Delete"}
+        assert "has expired: no client sees it, and nothing brings it back" in page.content.decode()
+
+        console.post(act_url(Secret, "withdraw", secret.pk), {"reason": "r", "typed": "a"})
+
+        assert console.get(act_url(Secret, "restore", secret.pk)).context["page"].form is None
+        with pytest.raises(Conflict, match="expired"):
+            services.restore_secret(secret.pk, actor=ACTOR)
+
+    def test_several_at_once_leave_out_what_is_gone_already(self, console, secrets, audited):
+        delete(secrets["c"])
+        ids = [secret.pk for secret in secrets.values()]
+
+        page = console.get(act_url(Secret, "expire"), {"id": ids}).context["page"]
+        console.post(act_url(Secret, "expire"), {"id": page.ids, "reason": "r", "typed": "expire 2"})
+
+        assert "left out" in page.notice.message
+        assert len(page.table.rows) == 2
+        assert not Secret.objects.live(timezone.now()).exists()
+        assert [record["before"] for record in audited("secret.expired")] == [{"expires_at": None}] * 2
+
+    def test_what_has_expired_keeps_its_moment(self, console, secrets, audited):
+        earlier = timezone.now() - timedelta(days=3)
+        Secret.objects.update(expires_at=earlier)
+
+        page = console.get(act_url(Secret, "expire", secrets["a"].pk)).context["page"]
+        with pytest.raises(Conflict, match="expired already"):
+            services.expire_secret(secrets["a"].pk, actor=ACTOR, reason="r")
+
+        assert page.form is None
+        assert {*Secret.objects.values_list("expires_at", flat=True)} == {earlier}
+        assert not audited("secret.expired")
+
+    def test_what_is_deleted_or_unknown_is_not_found(self, secrets):
+        delete(secrets["a"])
+
+        for unknown in (secrets["a"].pk, "00000000-0000-4000-8000-000000000000"):
+            with pytest.raises(NotFound):
+                services.expire_secret(unknown, actor=ACTOR, reason="r")
+
+    def test_callers_of_the_api_may_not(self, secrets):
+        admin = Principal(project_id="p1", user_id="u1", roles=frozenset({"admin"}), method="local")
+
+        with pytest.raises(NotAllowed):
+            services.expire_secret(secrets["a"].pk, actor=admin, reason="r")
+        assert Secret.objects.live(timezone.now()).count() == 3
+
+    def test_totals_that_processes_remember_are_counted_anew(self, console, caller, secrets, monkeypatch):
+        monkeypatch.setattr("keepsite.api.totals.LONG", 1)
+        Secret.objects.update(created_at=timezone.now() - timedelta(hours=1))
+        for _ in range(2):
+            assert caller.get("/v1/secrets").json()["total"] == 3
+
+        a_little_ago = timezone.now() - timedelta(minutes=1)  # by the clock of another host
+        services.expire_secret(secrets["a"].pk, actor=ACTOR, reason="r", now=a_little_ago)
+
+        assert caller.get("/v1/secrets").json()["total"] == 2
+
+    @pytest.mark.parametrize("wrong", [{"typed": "b"}, {"reason": ""}], ids=str)
+    def test_asks_for_reason_and_name(self, console, secrets, wrong):
+        sent = {"reason": "r", "typed": "a", **wrong}
+
+        console.post(act_url(Secret, "expire", secrets["a"].pk), sent)
+
+        assert Secret.objects.live(timezone.now()).count() == 3
 
 
 class TestRestore:
@@ -154,8 +250,12 @@ class TestPurge:
         assert Payload.objects.count() == 2
         (record,) = audited("purged")
         assert record["subject"] == f"secret:{secrets['a'].pk}"
-        assert "court order" in record["reason"]
+        assert record["reason"] == "chosen in the console; court order"
         assert record["user_id"] == "olga"
+        (ended,) = audited("purge.ended")
+        assert (ended["reason"], ended["user_id"]) == (record["reason"], "olga")
+        assert ended["before"] == {"secrets": 1}
+        assert ended["after"] == {"secrets": 0, "secrets purged": 1, "payloads purged": 1}
 
     def test_live_ones_are_out_of_reach(self, console, secrets):
         url = act_url(Secret, "purge", secrets["a"].pk)

@@ -23,6 +23,7 @@ MAY_ACT = {
     ("Project", "suspend"): {OPERATOR},
     ("Project", "resume"): {OPERATOR},
     ("Secret", "withdraw"): {OPERATOR},
+    ("Secret", "expire"): {OPERATOR},
     ("Secret", "restore"): {OPERATOR},
     ("Secret", "purge"): {CRYPTO_OFFICER},
     ("Secret", "purge-overdue"): {CRYPTO_OFFICER},

@@ -217,16 +217,20 @@ class TestPurge:
 
         assert not Secret.objects.exists()
 
-    def test_an_approval_is_of_these_days(self, deleted, officer):
+    def test_an_approval_is_of_these_days(self, deleted, officer, audited):
         wanted = ["--older-than-days", "1"]
-        call_command("purge_deleted", *wanted, "--ask", "--reason", "r")
+        call_command("purge_deleted", *wanted, "--ask", "--reason", "ticket 4711")
         approve(officer(), ActRequest.objects.get())
         with pytest.raises(CommandError, match="Two persons are needed"):
             call_command("purge_deleted", "--older-than-days", "0")
 
-        call_command("purge_deleted", *wanted)
+        call_command("purge_deleted", *wanted, "--reason", "now that it is agreed")
 
         assert not Secret.objects.exists()
+        (ended,) = audited("purge.ended")
+        assert (ended["user_id"], ended["approved_by"]) == (LOGIN, "carla")
+        assert ended["reason"].endswith("Z; ticket 4711; now that it is agreed")
+        assert (ended["before"]["secrets"], ended["after"]["secrets purged"]) == (1, 1)
 
     def test_counting_needs_nobody(self, deleted):
         with pytest.raises(SystemExit):

@@ -7,7 +7,8 @@ import signal
 import subprocess
 import sys
 import threading
-from datetime import timedelta
+from collections import Counter
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -227,8 +228,15 @@ class TestPurge:
 
         run()
 
-        (started,) = audited("purge.started")
+        (started,), (ended,) = audited("purge.started"), audited("purge.ended")
         assert started["reason"].startswith("deleted before 20")
+        assert started["before"]["secrets"] == 3
+        assert started["before"] == ended["before"]
+        limit = datetime.fromisoformat(ended["after"]["deleted_before"])
+        assert timedelta(days=30) < timezone.now() - limit < timedelta(days=30, minutes=1)
+        went = {name: count for name, count in ended["after"].items() if name.endswith(" purged")}
+        assert went == {"secrets purged": 3, "payloads purged": 3}
+        assert ended["after"]["secrets"] == 0
         assert {record["subject"] for record in audited("purged")} == {
             f"secret:{secret.id}" for secret in secrets
         }
@@ -265,7 +273,11 @@ class TestBatches:
 
         list(
             services.purging._once_round(
-                what_to_purge(older_than_days=30).kinds[2], actor=ACTOR, batch_rows=40
+                what_to_purge(older_than_days=30).kinds[2],
+                actor=ACTOR,
+                batch_rows=40,
+                why="tests",
+                gone=Counter(),
             )
         )
 
@@ -280,7 +292,9 @@ class TestBatches:
 
         assert run(batch_rows=10) == {"secrets": 2}
 
-    def test_a_database_that_goes_away_leaves_whole_batches_and_another_run_goes_on(self, make, monkeypatch):
+    def test_a_database_that_goes_away_leaves_whole_batches_and_another_run_goes_on(
+        self, make, monkeypatch, audited
+    ):
         make(100)
         commit, batches = writes.commit, []
 
@@ -294,6 +308,9 @@ class TestBatches:
         with pytest.raises(Unavailable):
             run(batch_rows=20)
         left = Secret.objects.count()
+        (ended,) = audited("purge.ended")
+        assert (ended["before"]["secrets"], ended["after"]["secrets purged"]) == (100, 100 - left)
+        assert "secrets" not in ended["after"]  # nobody could count what is left
         assert 80 <= left < 100  # two batches of ten, or fewer where the primary keys end
         assert Payload.objects.count() == left
 
@@ -305,7 +322,9 @@ class TestBatches:
         page = [secret.id, other.id]  # what a purge has read when somebody restores
 
         services.restore_secret(secret.id, actor=ACTOR)
-        assert services.purging._delete(kind, page, actor=ACTOR) == 1
+        gone = Counter()
+        assert services.purging._delete(kind, page, actor=ACTOR, why="tests", gone=gone) == 1
+        assert gone["secrets"] == 1
 
         assert Payload.objects.get().secret_id == secret.id
 

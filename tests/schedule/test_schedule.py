@@ -134,6 +134,7 @@ class TestTwoWorkers:
 class TestOurJobs:
     def test_each_is_registered_and_runs_to_its_end(self, mkek, settings):
         assert {*schedule.jobs()} == {
+            "audit-prune",
             "audit-seal",
             "audit-verify",
             "expiry-notices",

@@ -1,6 +1,7 @@
 import json
 import sys
 from argparse import ArgumentParser
+from dataclasses import replace
 from typing import Any, Self
 
 from django.conf import settings
@@ -10,7 +11,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from keepsite import audit
 from keepsite.approvals import options as two_persons
-from keepsite.approvals.commands import PURGE_EARLY, PURGE_OVERDUE
+from keepsite.approvals.commands import PURGE_EARLY, PURGE_OVERDUE, Cleared
 from keepsite.errors import KeepsiteError
 from keepsite.identity.operators import command_principal
 from orders_app.recovery import what_to_purge
@@ -44,7 +45,9 @@ class Command(BaseCommand):
             help="rows of one transaction at most, 1 to %(default)s (default: %(default)s)",
         )  # fmt: skip
         parser.add_argument("--json", action="store_true", help="print one JSON object at the end")
-        parser.add_argument("--reason", default="", help="of an approval or an emergency")
+        parser.add_argument(
+            "--reason", default="", help="goes into the audit trail; of an approval or an emergency, too"
+        )
         two_persons.add_arguments(parser)
 
     def handle(self, *, dry_run: bool, batch: int, **options: Any) -> None:  # Any: argparse's values
@@ -59,10 +62,11 @@ class Command(BaseCommand):
             )
             purged = dict.fromkeys(purging.left(), 0)
             if not dry_run:
-                actor = self._cleared(options)
-                if actor is None:
+                cleared = self._cleared(options)
+                if cleared is None:
                     return
-                self._purge(purging, purged, actor=actor, batch=batch, is_quiet=options["json"])
+                purging = replace(purging, reason=cleared.reason)
+                self._purge(purging, purged, actor=cleared.actor, batch=batch, is_quiet=options["json"])
             left = purging.left()
         except KeepsiteError as error:
             raise CommandError(
@@ -72,7 +76,7 @@ class Command(BaseCommand):
         if any(left.values()):
             sys.exit(1)
 
-    def _cleared(self, options: dict[str, Any]) -> audit.Actor | None:  # Any: argparse's values
+    def _cleared(self, options: dict[str, Any]) -> Cleared | None:  # Any: argparse's values
         """Who purges; what is not past the recovery window is another matter than what is."""
         days, of_orders = options["older_than_days"], options["orders_older_than_days"]
         is_early = days < settings.RECOVERY_DAYS or options["expired"] or of_orders is not None
@@ -110,9 +114,9 @@ class Command(BaseCommand):
         as_json: bool,
     ) -> None:
         if as_json:
-            self.stdout.write(json.dumps({"what": purging.reason, "purged": purged, "left": left}))
+            self.stdout.write(json.dumps({"what": purging.what, "purged": purged, "left": left}))
             return
-        self.stdout.write(f"Rows {purging.reason}:")
+        self.stdout.write(f"Rows {purging.what}:")
         for noun, count in purged.items():
             done = "" if is_dry_run else f"{count:>9} purged"
             self.stdout.write(f"{noun:20}{done}{left[noun]:>9} {'due' if is_dry_run else 'left'}")

@@ -13,7 +13,7 @@ from keepsite.keyring.models import KEKRun, KEKRunFailure, ProjectKEK
 from keepsite.keyring.querysets import sealed_row_models
 from keepsite.keyring.rotation.reencrypt import Reencrypt, retire_empty_pkeks
 from keepsite.keyring.rotation.scope import Scope
-from keepsite.trail.models import AuditCheckpoint
+from keepsite.trail.models import AuditCheckpoint, AuditRemoval
 from orders_app.models import Order, OrderPassphrase
 from orders_app.passphrases import open_passphrase
 from orders_app.tasks import fulfil
@@ -128,7 +128,7 @@ class TestReencrypt:
         assert Order.objects.get().status == "ACTIVE"
 
     def test_every_kind_of_sealed_row_says_what_it_is_bound_to(self):
-        assert {*sealed_row_models()} == {Payload, OrderPassphrase, AuditCheckpoint}
+        assert {*sealed_row_models()} == {Payload, OrderPassphrase, AuditCheckpoint, AuditRemoval}
         for model in sealed_row_models():
             assert model.seal_context is not SealedRow.seal_context
             assert model.context_rows

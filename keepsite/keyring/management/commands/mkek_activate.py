@@ -49,7 +49,7 @@ class Command(BaseCommand):
         if current is not None and current != mkek and not ask:
             confirm(f"{label} takes the place of {current.label}.", yes=yes)
         try:
-            actor = two_persons.cleared(
+            cleared = two_persons.cleared(
                 MKEK_ACTIVATE,
                 (label, "--absent-ok") if absent_ok else (label,),
                 actor=command_principal(),
@@ -58,9 +58,9 @@ class Command(BaseCommand):
                 emergency=emergency,
                 say=self.stdout.write,
             )
-            if actor is None:
+            if cleared is None:
                 return
-            mkeks.activate_mkek(mkek, actor=actor, absent_ok=absent_ok, reason=reason)
+            mkeks.activate_mkek(mkek, actor=cleared.actor, absent_ok=absent_ok, reason=cleared.reason)
         except KeepsiteError as error:
             raise CommandError(error.public) from error
         self.stdout.write(f"MKEK {mkek.label} is current: it wraps new pKEKs from now on.")

@@ -31,7 +31,7 @@ class Command(BaseCommand):
         if not ask:
             self._confirm(label, yes=yes)
         try:
-            actor = two_persons.cleared(
+            cleared = two_persons.cleared(
                 MKEK_RETIRE,
                 (label,),
                 actor=command_principal(),
@@ -40,9 +40,9 @@ class Command(BaseCommand):
                 emergency=emergency,
                 say=self.stdout.write,
             )
-            if actor is None:
+            if cleared is None:
                 return
-            mkeks.retire_mkek(mkek, actor=actor, reason=reason)
+            mkeks.retire_mkek(mkek, actor=cleared.actor, reason=cleared.reason)
         except KeepsiteError as error:
             raise CommandError(error.public) from error
         self.stdout.write(

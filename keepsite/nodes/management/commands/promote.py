@@ -6,9 +6,8 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError
 from django.utils import timezone
 
-from keepsite import audit
 from keepsite.approvals import options as two_persons
-from keepsite.approvals.commands import PROMOTE_START
+from keepsite.approvals.commands import PROMOTE_START, Cleared
 from keepsite.errors import KeepsiteError
 from keepsite.identity.operators import command_principal
 from keepsite.nodes.limits import NodeLimits
@@ -73,10 +72,10 @@ class Command(BaseCommand):
         self, verb: str, limits: NodeLimits, *, reason: str, no_wait: bool, timeout: float, **options: Any
     ) -> None:  # Any: argparse's values
         if verb == "start":
-            actor = self._cleared(limits, reason=reason, ask=options["ask"], emergency=options["emergency"])
-            if actor is None:
+            cleared = self._cleared(limits, reason=reason, ask=options["ask"], emergency=options["emergency"])
+            if cleared is None:
                 return
-            promotion = services.start(limits, actor=actor, reason=reason, now=timezone.now())
+            promotion = services.start(limits, actor=cleared.actor, reason=cleared.reason, now=timezone.now())
         else:
             promotion = services.open_promotion()
             change = services.resume if verb == "resume" else services.roll_back
@@ -84,7 +83,7 @@ class Command(BaseCommand):
         if not no_wait:
             self._watch(promotion, limits, timeout)
 
-    def _cleared(self, limits: NodeLimits, *, reason: str, ask: bool, emergency: bool) -> audit.Actor | None:
+    def _cleared(self, limits: NodeLimits, *, reason: str, ask: bool, emergency: bool) -> Cleared | None:
         """Who starts it; a check that does not hold uses up no approval."""
         if not ask:
             self._preflight(limits)

@@ -11,9 +11,10 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from keepsite.errors import InvalidInput, KeepsiteError
 from keepsite.identity.operators import command_principal
-from keepsite.trail.elsewhere import contradictions, newest_checkpoints
+from keepsite.trail.elsewhere import beyond_retention, contradictions, newest_checkpoints
 from keepsite.trail.files import verify_files
 from keepsite.trail.models import AuditChain, Json
+from keepsite.trail.removals import Removal
 from keepsite.trail.services import set_backs, tell_of_strays, verify_now
 from keepsite.trail.verifying import Verdict
 
@@ -55,7 +56,9 @@ class Command(BaseCommand):
             if checkpoints:
                 self.stdout.write(json.dumps(newest_checkpoints(), indent=2))
                 return
-            kept = [] if against is None else [*contradictions(_read(against))]
+            elsewhere = [] if against is None else _read(against)
+            kept = [*contradictions(elsewhere)]
+            notes = [*beyond_retention(elsewhere)]
             verdicts = self._verify(node, is_quiet=as_json)
             strays = tell_of_strays()
             on_disk = verify_files(Path(settings.AUDIT_DIR)) if files else None
@@ -70,12 +73,14 @@ class Command(BaseCommand):
             "is_whole": all(verdict.is_whole for verdict in verdicts) and not (strays or kept),
             "chains": [_told(verdict) for verdict in verdicts],
             "findings": [*strays, *kept],
+            "notes": notes,
         }
         if on_disk is not None:
             told["files"] = {
                 "chain": on_disk.chain.id,
                 "segments": on_disk.segments,
                 "absent": on_disk.absent,
+                "uncompared": on_disk.uncompared,
                 "findings": on_disk.findings,
             }
             told["is_whole"] = told["is_whole"] and not on_disk.findings
@@ -131,7 +136,20 @@ def _told(verdict: Verdict) -> Json:
         "segments": verdict.segments,
         "records": verdict.records,
         "unsealed_segments": verdict.unsealed_segments,
+        "removed": _removed(verdict.removal),
         "findings": [finding.written() for finding in verdict.findings],
+    }
+
+
+def _removed(removal: Removal | None) -> Json | None:
+    """What the retention removed, on purpose, before ``whole_since``."""
+    if removal is None:
+        return None
+    return {
+        "at": removal.removed_at,
+        "retention_days": removal.days,
+        "segments": removal.number,
+        "records": removal.records,
     }
 
 
@@ -140,8 +158,18 @@ def _in_words(told: Json) -> str:
     for chain in told["chains"]:
         state = "whole" if chain["is_whole"] else "NOT WHOLE"
         since = chain["whole_since"] or "never: no stretch up to now is"
+        removed = chain["removed"]
+        which = (
+            "before it" if chain["is_whole"] else f"up to segment {removed['segments']}" if removed else ""
+        )
+        on_purpose = (
+            f"records {which} were removed on purpose on {removed['at']} by the retention of"
+            f" {removed['retention_days']} days ({removed['records']} in all), "
+            if removed
+            else ""
+        )
         lines.append(
-            f"{chain['node']}: {state}; whole since {since}, "
+            f"{chain['node']}: {state}; whole since {since}, {on_purpose}"
             f"sealed until {chain['sealed_until'] or 'never'}; "
             f"{chain['records']} records in {chain['segments']} segments, "
             f"{chain['unsealed_segments']} not sealed yet"
@@ -152,6 +180,8 @@ def _in_words(told: Json) -> str:
         lines.append(
             f"files here: {files['segments']} segments compared, {len(files['absent'])} days are not here"
         )
+        if files["uncompared"]:
+            lines.append(f"  {len(files['uncompared'])} days are older than what the retention keeps")
         lines += [f"  {words}" for words in files["findings"]]
-    lines += told["findings"]
+    lines += [*told["findings"], *told["notes"]]
     return "\n".join(lines)
