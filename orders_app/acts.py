@@ -15,8 +15,8 @@ from orders_app.interventions import LONGEST_REASON_CHARS, cancel_order, retry_o
 from orders_app.models import DeadLetter, Order
 from secrets_app.services import Purging, purge
 
-ORDER_HEADINGS = tuple(Heading(label=label) for label in ("Order", "Project", "State", "Why", "Placed (UTC)"))
-LETTER_HEADINGS = tuple(Heading(label=label) for label in ("Dead letter", "Task", "Reason", "Arrived (UTC)"))
+ORDER_HEADINGS = tuple(Heading(label=label) for label in ("Order", "Project", "State", "Why", "Placed"))
+LETTER_HEADINGS = tuple(Heading(label=label) for label in ("Dead letter", "Task", "Reason", "Arrived"))
 
 
 class ShortReasonForm(ReasonForm):

@@ -220,7 +220,7 @@ class OrderAdmin(ActingAdmin):
         count: int = order.attempts + order.retries
         return count
 
-    @admin.display(description="placed (UTC)", ordering="created_at")
+    @admin.display(description="placed", ordering="created_at")
     def created(self, order: Order) -> SafeString:
         """Since when."""
         return moment(order.created_at)
@@ -313,7 +313,7 @@ class DeadLetterAdmin(ActingAdmin):
         """The order that its message names."""
         return short_id(letter.order_id) if letter.order_id else missing("none")
 
-    @admin.display(description="arrived (UTC)", ordering="arrived_at")
+    @admin.display(description="arrived", ordering="arrived_at")
     def arrived(self, letter: DeadLetter) -> SafeString:
         """When it came."""
         return moment(letter.arrived_at)

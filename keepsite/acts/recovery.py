@@ -25,10 +25,11 @@ from keepsite.readonly import (
     moment,
     pill,
     text,
+    written,
 )
 
 PURGE_BUDGET_S = 20.0  # below the patience of balancers; what is left is told
-HEADINGS = tuple(Heading(label=label) for label in ("Name", "Project", "Created (UTC)", "Deleted (UTC)"))
+HEADINGS = tuple(Heading(label=label) for label in ("Name", "Project", "Created", "Deleted"))
 
 
 def window() -> timedelta:
@@ -63,7 +64,7 @@ def deleted_notice(row: Any, *, noun: str, is_recoverable: bool) -> Notice:  # A
     """What the page of a deleted row says first."""
     if is_recoverable:
         until = row.deleted_at + window()
-        words = f"It can be restored until {until:%Y-%m-%d %H:%M} UTC."
+        words = f"It can be restored until {written(until)}."
     else:
         words = "It cannot be restored any more; it stays until the next purge."
     return Notice(tone=Tone.QUIET, message=f"This {noun} is deleted: no client sees it. {words}")

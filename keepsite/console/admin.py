@@ -156,12 +156,12 @@ class OperatorAdmin(ActingAdmin):
         is_set_up = operator.second_factor_since is not None
         return pill("Set up", Tone.GOOD) if is_set_up else pill("None", Tone.QUIET)
 
-    @admin.display(description="last log-in (UTC)", ordering="last_login")
+    @admin.display(description="last log-in", ordering="last_login")
     def seen(self, operator: User) -> SafeString:
         """When they were last here."""
         return moment(operator.last_login)
 
-    @admin.display(description="made (UTC)", ordering="date_joined")
+    @admin.display(description="made", ordering="date_joined")
     def made(self, operator: User) -> SafeString:
         """Since when."""
         return moment(operator.date_joined)

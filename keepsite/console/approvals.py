@@ -35,6 +35,7 @@ from keepsite.readonly import (
     pill,
     relative,
     text,
+    written,
 )
 
 UNKNOWN = "This release does not know the act. Refuse it."
@@ -179,7 +180,7 @@ class Approve(_Deciding):
         self._require_permission(request, _operator(actor.user_id))
         if commands.is_about_command(request):
             services.approve(request, actor=actor, reason=wanted["reason"])
-            words = f"{request.requested_by} may run it once, until {request.expires_at:%Y-%m-%d %H:%M} UTC."
+            words = f"{request.requested_by} may run it once, until {written(request.expires_at)}."
             return Outcome(done=f"Approved: {words}")
         requester = _operator(request.requested_by)
         if requester is None or not _may_do(request, requester):
@@ -318,12 +319,12 @@ class ActRequestAdmin(ActingAdmin):
         """Who wants it."""
         return breakable(row.requested_by)
 
-    @admin.display(description="asked for (UTC)", ordering="requested_at")
+    @admin.display(description="asked for", ordering="requested_at")
     def asked_at(self, row: ActRequest) -> SafeString:
         """Since when."""
         return moment(row.requested_at)
 
-    @admin.display(description="expires (UTC)", ordering="expires_at")
+    @admin.display(description="expires", ordering="expires_at")
     def until(self, row: ActRequest) -> SafeString:
         """How long it may be decided."""
         return moment(row.expires_at)

@@ -134,12 +134,12 @@ class LockoutAdmin(ActingAdmin):
         """Whose attempts are counted together."""
         return KINDS[Lockout.Kind(row.kind)]
 
-    @admin.display(description="last one (UTC)", ordering="last_failed_at")
+    @admin.display(description="last one", ordering="last_failed_at")
     def last_at(self, row: Lockout) -> SafeString:
         """When it went wrong last."""
         return moment(row.last_failed_at)
 
-    @admin.display(description="locked until (UTC)", ordering="locked_until")
+    @admin.display(description="locked until", ordering="locked_until")
     def until(self, row: Lockout) -> SafeString:
         """When the lock ends by itself."""
         return moment(row.locked_until, absent="not locked")

@@ -27,8 +27,10 @@ from keepsite.console.pages.second_factor import (
     RecoveryCodesPage,
     second_factor_page,
 )
+from keepsite.console.pages.time_zone import time_zone_page
 from keepsite.console.sessions import SECOND_FACTOR, why_ended
 from keepsite.console.standing import Standing, standing_of
+from keepsite.console.zones import COOKIE, use_chosen
 from keepsite.identity.operators import console_principal
 from keepsite.readonly import ReadOnlyAdmin, detail_url
 
@@ -89,6 +91,7 @@ class ConsoleSite(AdminSite):
             **super().each_context(request),
             "navigation": navigation(self, request) if is_open else (),
             "waiting_acts": standing.waiting_acts if standing and is_open and may_decide else 0,
+            "zone_cookie": COOKIE,
         }
 
     def index(
@@ -134,6 +137,7 @@ class ConsoleSite(AdminSite):
             path("search/", self.admin_view(self.search), name="search"),
             path("login/code/", never_cache(self.login_code), name="login_code"),
             path("second-factor/", self.admin_view(self.second_factor), name="second_factor"),
+            path("time-zone/", self.admin_view(self.time_zone), name="time_zone"),
             *super().get_urls(),
         ]
 
@@ -169,6 +173,16 @@ class ConsoleSite(AdminSite):
             return HttpResponseRedirect(reverse("admin:second_factor"))
         context = {**self.each_context(request), "title": SECOND_FACTOR_TITLES[type(page)], "page": page}
         return TemplateResponse(request, SECOND_FACTOR_TEMPLATES[type(page)], context)
+
+    def time_zone(self, request: HttpRequest) -> HttpResponse:
+        """The one that the operator's dates are in."""
+        request.current_app = self.name
+        page = time_zone_page(request, now=timezone.now())
+        if page is None:
+            messages.success(request, "Your choice is kept: dates are shown in it from now on.")
+            return HttpResponseRedirect(reverse("admin:time_zone"))
+        context = {**self.each_context(request), "title": "Your time zone", "page": page}
+        return TemplateResponse(request, "console/time_zone.html", context)
 
     def search(self, request: HttpRequest) -> HttpResponse:
         """Everything that matches; a full ref leads straight to its object."""
@@ -209,6 +223,7 @@ class ConsoleSite(AdminSite):
             if reason := why_ended(request):
                 return _logged_out(request, reason)
             standing = Standing.of(request, now=timezone.now())
+            use_chosen(standing.zone)
             shown = request.session.get(SECOND_FACTOR)
             if standing.authenticator_id is not None and shown != standing.authenticator_id:
                 return _logged_out(

@@ -52,9 +52,7 @@ ERROR_HEADINGS = (
     Heading(label="What it means"),
 )
 MKEK_HEADINGS = tuple(Heading(label=label) for label in ("MKEK", "State", "Key check value", "CKA_ID"))
-CHANGE_HEADINGS = tuple(
-    Heading(label=label) for label in ("When (UTC)", "State", "Node", "Process", "Reason")
-)
+CHANGE_HEADINGS = tuple(Heading(label=label) for label in ("When", "State", "Node", "Process", "Reason"))
 
 
 @admin.register(HSMMember)
@@ -134,7 +132,7 @@ class HSMMemberAdmin(ActingAdmin):
         """Of the uses of pKEKs."""
         return percent(row.figures.cache_hit_percent if row.figures else None)
 
-    @admin.display(description="last release (UTC)", ordering="wanted_at")
+    @admin.display(description="last release", ordering="wanted_at")
     def asked(self, row: HSMMember) -> SafeString:
         """When an operator last had it looked at."""
         return moment(row.wanted_at)

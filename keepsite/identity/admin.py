@@ -144,17 +144,17 @@ class APIKeyAdmin(ActingAdmin):
         """Whether it still opens anything."""
         return _pill(key, timezone.now())
 
-    @admin.display(description="last used (UTC)", ordering="last_used_at")
+    @admin.display(description="last used", ordering="last_used_at")
     def used(self, key: APIKey) -> SafeString:
         """When somebody last called with it, within a minute."""
         return moment(key.last_used_at)
 
-    @admin.display(description="expires (UTC)", ordering="expires_at")
+    @admin.display(description="expires", ordering="expires_at")
     def expires(self, key: APIKey) -> SafeString:
         """Until when."""
         return moment(key.expires_at)
 
-    @admin.display(description="created (UTC)", ordering="created_at")
+    @admin.display(description="created", ordering="created_at")
     def created(self, key: APIKey) -> SafeString:
         """Since when."""
         return moment(key.created_at)

@@ -1,6 +1,6 @@
 """What operators do with API keys in the console."""
 
-from datetime import datetime, time, timedelta
+from datetime import UTC, datetime, time, timedelta
 from typing import Any
 
 from django import forms
@@ -24,9 +24,7 @@ ROLES = {
     "legacy": "observer, creator, audit or admin",
     "both": "reader, member or admin; or observer, creator, audit",
 }
-KEY_HEADINGS = tuple(
-    Heading(label=label) for label in ("Name", "Project", "User", "Last used (UTC)", "Expires (UTC)")
-)
+KEY_HEADINGS = tuple(Heading(label=label) for label in ("Name", "Project", "User", "Last used", "Expires"))
 _signer = Signer(salt="keepsite.api-key-id")
 
 
@@ -53,7 +51,6 @@ class NewKeyForm(ReasonForm):
     )
     roles = forms.CharField(label="Roles", initial="member")
     expires_on = forms.DateField(
-        label="Expires at the end of (UTC)",
         required=False,
         widget=forms.DateInput(attrs={"type": "date"}, format="%Y-%m-%d"),
         help_text="Empty: never. A key that expires limits the harm of one that leaks.",
@@ -63,6 +60,8 @@ class NewKeyForm(ReasonForm):
 
     def __init__(self, *args: Any, **options: Any) -> None:  # Any: Django's own
         super().__init__(*args, **options)
+        zone = timezone.get_current_timezone_name()
+        self.fields["expires_on"].label = f"Expires at the end of (day in {zone})"
         self.fields["roles"].help_text = f"Separated by commas: {ROLES[settings.ROLE_SET]}."
 
     def clean_expires_on(self) -> datetime | None:
@@ -70,7 +69,11 @@ class NewKeyForm(ReasonForm):
         day = self.cleaned_data["expires_on"]
         if day is None:
             return None
-        end = datetime.combine(day + timedelta(days=1), time(), tzinfo=timezone.get_default_timezone())
+        try:
+            midnight = datetime.combine(day + timedelta(days=1), time())
+        except OverflowError as error:
+            raise ValidationError("There is no day after this one. Choose an earlier one.") from error
+        end = timezone.make_aware(midnight).astimezone(UTC)  # of the operator's zone
         if end <= timezone.now():
             raise ValidationError("This day is over. Choose a later one.")
         return end
@@ -103,7 +106,7 @@ class CreateKey(Act):
 
     def initial(self, rows: object) -> dict[str, Any]:  # noqa: ARG002
         """A year, and an id for this very key."""
-        last_day = timezone.now().date() + timedelta(days=DEFAULT_DAYS)
+        last_day = timezone.localdate() + timedelta(days=DEFAULT_DAYS)
         return {"key_id": _signer.sign(new_id()), "expires_on": last_day}
 
     def perform(

@@ -195,7 +195,7 @@ class NoticeAdmin(ActingAdmin):
         """Open ones by their urgency."""
         return notice_pill(row)
 
-    @admin.display(description="raised (UTC)", ordering="raised_at")
+    @admin.display(description="raised", ordering="raised_at")
     def raised(self, row: Notice) -> SafeString:
         """Since when."""
         return moment(row.raised_at)
@@ -205,7 +205,7 @@ class NoticeAdmin(ActingAdmin):
         """Who looks after it."""
         return row.acknowledged_by or missing("nobody")
 
-    @admin.display(description="resolved (UTC)", ordering="resolved_at")
+    @admin.display(description="resolved", ordering="resolved_at")
     def resolved(self, row: Notice) -> SafeString:
         """When its cause was gone."""
         return moment(row.resolved_at, absent="not yet")
@@ -279,12 +279,12 @@ class MessageAdmin(ReadOnlyAdmin):
         """E-mail or webhook."""
         return str(Message.Channel(row.channel).label)
 
-    @admin.display(description="written (UTC)", ordering="created_at")
+    @admin.display(description="written", ordering="created_at")
     def created(self, row: Message) -> SafeString:
         """When."""
         return moment(row.created_at)
 
-    @admin.display(description="next attempt (UTC)", ordering="next_at")
+    @admin.display(description="next attempt", ordering="next_at")
     def next(self, row: Message) -> SafeString:
         """When it is tried."""
         return _next(row)

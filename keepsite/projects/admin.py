@@ -16,6 +16,7 @@ from keepsite.projects.acts import RESOURCE_WORDS, ResumeProject, SetQuota, Susp
 from keepsite.projects.models import Project, ProjectQuota
 from keepsite.projects.sections import audit_section, key_section, rotate_button
 from keepsite.readonly import (
+    TO_THE_DAY,
     Bar,
     CreatedFilter,
     Detail,
@@ -39,6 +40,7 @@ from keepsite.readonly import (
     pill,
     relative,
     text,
+    written,
 )
 
 NEW = timedelta(days=7)
@@ -177,7 +179,7 @@ class ProjectAdmin(ActingAdmin):
         count: int = project.all_keys
         return count
 
-    @admin.display(description="first seen (UTC)", ordering="created_at")
+    @admin.display(description="first seen", ordering="created_at")
     def created(self, project: Project) -> SafeString:
         """When it came."""
         return moment(project.created_at)
@@ -252,7 +254,7 @@ class ProjectQuotaAdmin(ReadOnlyAdmin):
         """Its limit."""
         return _limit(quota.consumers)
 
-    @admin.display(description="last set (UTC)", ordering="updated_at")
+    @admin.display(description="last set", ordering="updated_at")
     def set_at(self, quota: ProjectQuota) -> SafeString:
         """When."""
         return moment(quota.updated_at)
@@ -277,7 +279,7 @@ def _limit(limit: int | None) -> SafeString | str:
 def _notice(project: Project) -> Notice | None:
     if project.suspended_at is None:
         return None
-    since = f"Suspended since {project.suspended_at:%Y-%m-%d %H:%M} UTC: no API request of it is served."
+    since = f"Suspended since {written(project.suspended_at)}: no API request of it is served."
     return Notice(tone=Tone.WARNING, message=f"{since} Why: {project.suspension_reason}")
 
 
@@ -328,7 +330,9 @@ def generations(project: Project) -> tuple[Span, ...]:
                 state=pill(word, tone),
                 since=moment(created_at),
                 until=moment(until, absent="now"),
-                note=f"Retired {retired_at:%Y-%m-%d}" if retired_at else f"Wrapped by MKEK {mkek}",
+                note=f"Retired {written(retired_at, TO_THE_DAY)}"
+                if retired_at
+                else f"Wrapped by MKEK {mkek}",
             )
         )
         until = created_at

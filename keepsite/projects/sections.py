@@ -24,8 +24,8 @@ from keepsite.readonly import (
 )
 
 SHOWN = 6
-KEY_HEADINGS = tuple(Heading(label=label) for label in ("API key", "State", "User", "Last used (UTC)"))
-RECORD_HEADINGS = tuple(Heading(label=label) for label in ("Action", "When (UTC)", "Who", "Outcome"))
+KEY_HEADINGS = tuple(Heading(label=label) for label in ("API key", "State", "User", "Last used"))
+RECORD_HEADINGS = tuple(Heading(label=label) for label in ("Action", "When", "Who", "Outcome"))
 
 
 def key_section(project: Project, site: AdminSite) -> Section:

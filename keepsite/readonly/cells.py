@@ -1,18 +1,15 @@
 """How single values look, in lists and on pages alike."""
 
-from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 
 from django.contrib.humanize.templatetags.humanize import intcomma
 from django.template.loader import render_to_string
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString, mark_safe
-from django.utils.timesince import timesince
 
 KIB_BYTES = 1024
 SHORT_ID_CHARS = 8
 CHUNK_CHARS = 16
-A_MINUTE = timedelta(minutes=1)
 
 
 class Tone(StrEnum):
@@ -37,8 +34,6 @@ def text(value: object) -> SafeString | str:
             return missing()
         case SafeString():
             return value
-        case datetime():
-            return moment(value)
         case int():
             return intcomma(value)
         case _:
@@ -76,61 +71,6 @@ def code(value: str | None) -> SafeString:
 def link(url: str, label: object) -> SafeString:
     """A link to another page of the console."""
     return format_html('<a href="{}">{}</a>', url, label)
-
-
-def moment(at: datetime | None, absent: str = "never") -> SafeString:
-    """A point in time to the minute, for columns whose heading says UTC."""
-    if at is None:
-        return missing(absent)
-    in_utc = at.astimezone(UTC)
-    return format_html(
-        '<time datetime="{}">{}</time>',
-        in_utc.isoformat(timespec="seconds"),
-        in_utc.strftime("%Y-%m-%d %H:%M"),
-    )
-
-
-def day(at: datetime | None, absent: str = "never") -> SafeString:
-    """The day of a point in time, where the hour matters little; its page has the second."""
-    if at is None:
-        return missing(absent)
-    in_utc = at.astimezone(UTC)
-    return format_html(
-        '<time datetime="{}">{}</time>',
-        in_utc.isoformat(timespec="seconds"),
-        in_utc.strftime("%Y-%m-%d"),
-    )
-
-
-def utc(at: datetime) -> SafeString:
-    """A point in time to the minute, with its zone."""
-    return format_html('{} <span class="zone">UTC</span>', moment(at))
-
-
-def clock(at: datetime) -> SafeString:
-    """The time of day to the second, with its zone, where the day is today."""
-    in_utc = at.astimezone(UTC)
-    return format_html(
-        '<time datetime="{}">{}</time> <span class="zone">UTC</span>',
-        in_utc.isoformat(timespec="seconds"),
-        in_utc.strftime("%H:%M:%S"),
-    )
-
-
-def relative(at: datetime | None, *, now: datetime, absent: str = "never") -> SafeString:
-    """A point in time to the second, and how far from ``now`` it is."""
-    if at is None:
-        return missing(absent)
-    in_utc = at.astimezone(UTC)
-    distance = f"in {timesince(now, at, depth=1)}" if at > now else f"{timesince(at, now, depth=1)} ago"
-    if abs(at - now) < A_MINUTE:
-        distance = "now"
-    return format_html(
-        '<time datetime="{}">{} <span class="zone">UTC</span></time> <span class="aside">{}</span>',
-        in_utc.isoformat(timespec="seconds"),
-        in_utc.strftime("%Y-%m-%d %H:%M:%S"),
-        distance,
-    )
 
 
 def data_size(size_bytes: int | None, absent: str = "none") -> SafeString | str:

@@ -116,7 +116,7 @@ class AuditRecordAdmin(ActingAdmin):
         """What was done."""
         return _shortened(record.action)
 
-    @admin.display(description="when (UTC)", ordering="at")
+    @admin.display(description="when", ordering="at")
     def when(self, record: AuditRecord) -> SafeString:
         """By the node's clock."""
         return moment(record.at)
@@ -234,12 +234,12 @@ class AuditChainAdmin(ActingAdmin):
             return pill("Being verified", Tone.WAITING)
         return pill("Whole", Tone.GOOD) if chain.verified_at else pill("Not verified yet", Tone.QUIET)
 
-    @admin.display(description="whole since (UTC)", ordering="whole_since")
+    @admin.display(description="whole since", ordering="whole_since")
     def since(self, chain: AuditChain) -> SafeString:
         """Up to the newest checkpoint."""
         return moment(chain.whole_since)
 
-    @admin.display(description="verified (UTC)", ordering="verified_at")
+    @admin.display(description="verified", ordering="verified_at")
     def verified(self, chain: AuditChain) -> SafeString:
         """When."""
         return moment(chain.verified_at)
@@ -249,7 +249,7 @@ class AuditChainAdmin(ActingAdmin):
         """How many copies."""
         return chain.records_verified
 
-    @admin.display(description="began (UTC)", ordering="began_at")
+    @admin.display(description="began", ordering="began_at")
     def began(self, chain: AuditChain) -> SafeString:
         """With the first file that was collected."""
         return moment(chain.began_at)

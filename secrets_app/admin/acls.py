@@ -133,7 +133,7 @@ class ACLAdmin(ReadOnlyAdmin):
         count: int = acl.readers
         return count
 
-    @admin.display(description="updated (UTC)", ordering="updated_at")
+    @admin.display(description="updated", ordering="updated_at")
     def updated(self, acl: ACL) -> SafeString:
         """When it last changed."""
         return moment(acl.updated_at)

@@ -97,7 +97,7 @@ class ConsumerAdmin(ReadOnlyAdmin):
         """Whose service it is."""
         return breakable(str(consumer.project))
 
-    @admin.display(description="since (UTC)", ordering="created_at")
+    @admin.display(description="since", ordering="created_at")
     def since(self, consumer: Any) -> SafeString:  # Any: a consumer of either kind
         """Since when."""
         return moment(consumer.created_at)

@@ -188,7 +188,7 @@ class ContainerAdmin(ActingAdmin):
         count: int = container.live_consumers
         return count
 
-    @admin.display(description="created (UTC)", ordering="created_at")
+    @admin.display(description="created", ordering="created_at")
     def created(self, container: Container) -> SafeString:
         """Since when."""
         return moment(container.created_at)

@@ -113,7 +113,7 @@ class PlaceAdmin(ReadOnlyAdmin):
             return pill("Live", Tone.GOOD)
         return pill("Secret gone", Tone.BAD)
 
-    @admin.display(description="since (UTC)", ordering="created_at")
+    @admin.display(description="since", ordering="created_at")
     def since(self, place: ContainerSecret) -> SafeString:
         """Since when."""
         return moment(place.created_at)

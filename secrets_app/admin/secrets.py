@@ -240,12 +240,12 @@ class SecretAdmin(ActingAdmin):
         """How large the payload is, unsealed."""
         return data_size(secret.payload_bytes, absent="none yet")
 
-    @admin.display(description="created (UTC)", ordering="created_at")
+    @admin.display(description="created", ordering="created_at")
     def created(self, secret: Secret) -> SafeString:
         """Since when."""
         return moment(secret.created_at)
 
-    @admin.display(description="expires (UTC)", ordering="expires_at")
+    @admin.display(description="expires", ordering="expires_at")
     def expires(self, secret: Secret) -> SafeString:
         """Until when."""
         return day(secret.expires_at)

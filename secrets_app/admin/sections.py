@@ -17,10 +17,8 @@ def _heading(label: str) -> Heading:
 
 
 CONSUMER_HEADINGS = {
-    "secret": tuple(
-        Heading(label=label) for label in ("Service", "Resource type", "Resource id", "Since (UTC)")
-    ),
-    "container": tuple(Heading(label=label) for label in ("Name", "URL", "Since (UTC)")),
+    "secret": tuple(Heading(label=label) for label in ("Service", "Resource type", "Resource id", "Since")),
+    "container": tuple(Heading(label=label) for label in ("Name", "URL", "Since")),
 }
 CONSUMER_FIELDS = {
     "secret": ("service", "resource_type", "resource_id"),

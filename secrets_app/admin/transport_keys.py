@@ -86,7 +86,7 @@ class TransportKeyAdmin(ReadOnlyAdmin):
         """Whether clients find it."""
         return pill("Deleted", Tone.QUIET) if key.deleted_at else pill("Registered", Tone.GOOD)
 
-    @admin.display(description="created (UTC)", ordering="created_at")
+    @admin.display(description="created", ordering="created_at")
     def created(self, key: TransportKey) -> SafeString:
         """Since when."""
         return moment(key.created_at)

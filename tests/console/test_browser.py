@@ -75,7 +75,9 @@ def operator(stocked, scheme):
 @pytest.fixture(scope="module")
 def context(browser, stocked, scheme, operator):
     """Logged in by way of the one-time password, which is replaced on the way."""
-    context = browser.new_context(color_scheme=scheme, viewport=DESKTOP, base_url=stocked.url)
+    context = browser.new_context(
+        color_scheme=scheme, viewport=DESKTOP, base_url=stocked.url, timezone_id="Asia/Kathmandu"
+    )
     page = context.new_page()
     complaints = watched(page)
     log_in(page, stocked.url, *operator)
@@ -103,7 +105,7 @@ def page(context):
 def addresses(context, stocked):
     """Every page there is: overview, lists, and the page of each list's first row."""
     page = context.new_page()
-    found = ["/admin/", "/admin/password_change/", "/admin/second-factor/"]
+    found = ["/admin/", "/admin/password_change/", "/admin/second-factor/", "/admin/time-zone/"]
     for path in LISTS.values():
         wait_until(lambda path=path: page.goto(f"{stocked.url}/admin/{path}/") and rows_of(page))
         first = page.locator("tbody th a").first.get_attribute("href")
@@ -213,6 +215,15 @@ class TestOverview:
 
         assert [answer.status for answer in asked] == [200, 200]
         assert page.locator("#projects h2").inner_text() == "As it was"
+
+
+class TestZone:
+    def test_dates_are_in_the_browsers_zone_refreshed_parts_too(self, page):
+        page.goto("/admin/")
+        page.locator("[data-live-told]").wait_for()  # refreshed once
+
+        zones = {zone.inner_text() for zone in page.locator("main time .zone").all()}
+        assert zones == {"UTC+0545"}  # Kathmandu's has no letters
 
 
 class TestEditing:
@@ -498,11 +509,14 @@ class TestTheme:
 
 class TestWithoutScripts:
     def test_pages_work(self, browser, stocked, context, operator):
-        plain = browser.new_context(base_url=stocked.url, java_script_enabled=False)
+        plain = browser.new_context(
+            base_url=stocked.url, java_script_enabled=False, timezone_id="Asia/Kathmandu"
+        )
         page = plain.new_page()
         log_in(page, stocked.url, operator[0], OWN_PASSWORD)
 
         page.goto("/admin/secrets_app/secret/?q=planted")
+        assert page.locator("main time .zone").first.inner_text() == "UTC"
         page.locator("tbody th a").click()
         page.get_by_role("button", name="Log out").click()
 

@@ -9,7 +9,7 @@ from django.utils.safestring import SafeString
 from keepsite.keyring.console.words import RUN_STATES, lasting, rate_words, speed_words
 from keepsite.keyring.models import KEKRun
 from keepsite.keyring.rotation import runs
-from keepsite.readonly import Notice, Tone, pill
+from keepsite.readonly import TIME_OF_DAY, Notice, Tone, pill, written
 
 UNTAKEN = timedelta(seconds=45)  # the relay hands a queued run out anew every 15 s
 REFRESH_S = 2
@@ -112,7 +112,7 @@ def _failed(run: KEKRun) -> str:
 
 
 def _lost(run: KEKRun) -> str:
-    since = f"{run.heartbeat_at:%H:%M:%S} UTC" if run.heartbeat_at else "its start"
+    since = written(run.heartbeat_at, TIME_OF_DAY) if run.heartbeat_at else "its start"
     if run.by_workers:
         return (
             f"Whoever was at work has given no sign since {since}. Nothing is lost: another worker goes on by"

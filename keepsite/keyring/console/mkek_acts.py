@@ -17,7 +17,7 @@ from keepsite.keyring import mkeks
 from keepsite.keyring.management.template_words import NOT_BOUND
 from keepsite.keyring.models import MKEK
 from keepsite.keyring.querysets import current_mkek, needed_pkeks
-from keepsite.readonly import Fact, Tone, code, detail_url, missing, text, utc
+from keepsite.readonly import Fact, Tone, code, detail_url, missing, moment, text
 
 TEMPLATE_WORDS = (
     (UnwrapTemplate.NONE.value, "none: every token can do it"),
@@ -193,7 +193,7 @@ class RetireMKEK(Act):
             ),
             Fact(
                 label="Not before",
-                value=utc(ready_at) if ready_at else missing("not known"),
+                value=moment(ready_at) if ready_at else missing("not known"),
                 note="What began before it was replaced may still wrap under it.",
             ),
         )

@@ -147,12 +147,12 @@ class MKEKAdmin(ActingAdmin):
         """How the token finds it: its beginning, the page has all of it."""
         return short_id(mkek.cka_id)
 
-    @admin.display(description="generated (UTC)", ordering="created_at")
+    @admin.display(description="generated", ordering="created_at")
     def created(self, mkek: MKEK) -> SafeString:
         """Since when it is there."""
         return moment(mkek.created_at)
 
-    @admin.display(description="replaced (UTC)", ordering="superseded_at")
+    @admin.display(description="replaced", ordering="superseded_at")
     def replaced(self, mkek: MKEK) -> SafeString:
         """Since when another is current."""
         return moment(mkek.superseded_at)

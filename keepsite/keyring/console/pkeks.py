@@ -20,6 +20,7 @@ from keepsite.keyring.rotation.rotate import with_encryptions
 from keepsite.projects.admin import generations
 from keepsite.projects.models import Project
 from keepsite.readonly import (
+    TO_THE_DAY,
     Bar,
     ChoiceFilter,
     CreatedFilter,
@@ -39,6 +40,7 @@ from keepsite.readonly import (
     pill,
     relative,
     text,
+    written,
 )
 
 WRAP_ALGORITHMS = {"kw": "AES key wrap (RFC 3394)"}
@@ -212,12 +214,12 @@ class ProjectKEKAdmin(ActingAdmin):
         words = text(pkek.encryptions)
         return f"{words} of {intcomma(limit)}" if limit and pkek.encryptions * 2 > limit else words
 
-    @admin.display(description="created (UTC)", ordering="created_at")
+    @admin.display(description="created", ordering="created_at")
     def created(self, pkek: ProjectKEK) -> SafeString:
         """Since when."""
         return moment(pkek.created_at)
 
-    @admin.display(description="retired (UTC)", ordering="retired_at")
+    @admin.display(description="retired", ordering="retired_at")
     def retired(self, pkek: ProjectKEK) -> SafeString:
         """Until when."""
         return moment(pkek.retired_at)
@@ -231,7 +233,8 @@ def _notice(pkek: ProjectKEK) -> Notice | None:
         limits.append(f"older than {settings.PKEK_MAX_DAYS} days")
     if settings.PKEK_MAX_ENCRYPTIONS:
         limits.append(f"over {intcomma(settings.PKEK_MAX_ENCRYPTIONS)} stored rows")
+    since = written(pkek.due_at, TO_THE_DAY)
     return Notice(
         tone=Tone.WARNING,
-        message=f"It is due since {pkek.due_at:%Y-%m-%d}: {' or '.join(limits)}. Rotate it, then re-encrypt.",
+        message=f"It is due since {since}: {' or '.join(limits)}. Rotate it, then re-encrypt.",
     )

@@ -53,7 +53,7 @@ from keepsite.readonly import (
 
 SHOWN_FAILURES = 100
 FAILURE_HEADINGS = tuple(
-    Heading(label=label) for label in ("Row", "What it is", "Error", "What to do", "Failed (UTC)")
+    Heading(label=label) for label in ("Row", "What it is", "Error", "What to do", "Failed")
 )
 ROW_KINDS = {
     "projectkek": "pKEK",
@@ -194,7 +194,7 @@ class KEKRunAdmin(ActingAdmin):
             }
         )
 
-    @admin.display(description="asked for (UTC)", ordering="created_at")
+    @admin.display(description="asked for", ordering="created_at")
     def created(self, run: KEKRun) -> SafeString:
         """When."""
         return moment(run.created_at)

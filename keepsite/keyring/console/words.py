@@ -7,7 +7,7 @@ from django.utils.safestring import SafeString
 
 from keepsite.keyring.models import MKEK, KEKRun, ProjectKEK
 from keepsite.keyring.rotation.scope import Scope
-from keepsite.readonly import Tone, missing, pill
+from keepsite.readonly import Tone, missing, pill, written
 
 # Each state as a word, and what it means.
 MKEK_STATES: dict[str, tuple[str, Tone, str]] = {
@@ -62,7 +62,7 @@ def scope_words(told: dict[str, object]) -> str:
     if scope.over_encryptions is not None:
         words.append(f"sealed more than {intcomma(scope.over_encryptions)}")
     if scope.created_before:
-        words.append(f"made before {scope.created_before:%Y-%m-%d %H:%M} UTC")
+        words.append(f"made before {written(scope.created_before)}")
     return ", ".join(words)
 
 

@@ -18,6 +18,7 @@ from keepsite.nodes.limits import NodeLimits
 from keepsite.nodes.models import Node, Promotion, PromotionStep
 from keepsite.nodes.states import Colour
 from keepsite.readonly import (
+    TIME_OF_DAY,
     Heading,
     Notice,
     Row,
@@ -27,6 +28,7 @@ from keepsite.readonly import (
     detail_url,
     moment,
     pill,
+    written,
 )
 
 REFRESH_S = 2
@@ -35,7 +37,7 @@ HEADINGS = (
     Heading(label="State"),
     Heading(label="Version"),
     Heading(label="Requests", is_number=True),
-    Heading(label="Heard (UTC)"),
+    Heading(label="Heard"),
 )
 LEADS = {
     Colour.BLUE: "Waits with another release, or rests.",
@@ -173,8 +175,8 @@ def _times(step: PromotionStep) -> str:
     if step.started_at is None:
         return ""
     if step.ended_at is None:
-        return f"since {step.started_at:%H:%M:%S} UTC"
-    return f"{step.started_at:%H:%M:%S} to {step.ended_at:%H:%M:%S} UTC"
+        return f"since {written(step.started_at, TIME_OF_DAY)}"
+    return f"{written(step.started_at, TIME_OF_DAY)} to {written(step.ended_at, TIME_OF_DAY)}"
 
 
 def _notice(

@@ -22,6 +22,7 @@ from keepsite.nodes.limits import NodeLimits
 from keepsite.nodes.models import Node, Promotion
 from keepsite.nodes.states import Colour
 from keepsite.readonly import (
+    TO_THE_SECOND,
     ChoiceFilter,
     Detail,
     EmptyState,
@@ -33,6 +34,7 @@ from keepsite.readonly import (
     code,
     relative,
     text,
+    written,
 )
 
 SHOWN_NODES = 500
@@ -172,7 +174,7 @@ class NodeAdmin(ActingAdmin):
 def _notice(node: Node, *, now: datetime, limits: NodeLimits) -> Notice | None:
     if not node.is_heard(now=now, within=limits.heard_within):
         words = (
-            f"No heartbeat since {node.heartbeat_at:%Y-%m-%d %H:%M:%S} UTC. Its balancer's view is its own:"
+            f"No heartbeat since {written(node.heartbeat_at, TO_THE_SECOND)}. Its balancer's view is its own:"
             " this page knows only that the node agent or its database connection is away."
         )
         return Notice(tone=Tone.BAD if node.lost_at else Tone.WARNING, message=words)

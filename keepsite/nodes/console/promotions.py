@@ -123,7 +123,7 @@ class PromotionAdmin(ActingAdmin):
             }
         )
 
-    @admin.display(description="started (UTC)", ordering="created_at")
+    @admin.display(description="started", ordering="created_at")
     def created(self, row: Promotion) -> SafeString:
         """When."""
         return moment(row.created_at)
@@ -143,7 +143,7 @@ class PromotionAdmin(ActingAdmin):
         """As whoever started it said."""
         return breakable(row.reason)
 
-    @admin.display(description="ended (UTC)", ordering="ended_at")
+    @admin.display(description="ended", ordering="ended_at")
     def ended(self, row: Promotion) -> SafeString:
         """When it was over."""
         return moment(row.ended_at, absent="not ended")

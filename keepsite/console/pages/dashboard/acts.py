@@ -12,7 +12,7 @@ from keepsite.trail.models import AuditChain, AuditRecord
 NAME = "acts"
 SHOWN = 6
 WITHIN = timedelta(days=30)  # bounds what has to be looked through
-HEADINGS = tuple(Heading(label=label) for label in ("Act", "When (UTC)", "Who", "About"))
+HEADINGS = tuple(Heading(label=label) for label in ("Act", "When", "Who", "About"))
 
 
 def altered_trails() -> list[str]:

@@ -2,7 +2,7 @@ from keepsite.console.pages.dashboard.shapes import Chart, Column, Part, Trouble
 from keepsite.console.pages.dashboard.words import many, mark
 from keepsite.fleet.figures import FleetFigures, Minute, RequestFigures
 from keepsite.fleet.words import latency, percent, rate
-from keepsite.readonly import Fact, Tone, link, list_url, missing, text, utc
+from keepsite.readonly import Fact, Tone, link, list_url, missing, moment, text
 from keepsite.trail.models import AuditRecord
 
 NAME = "requests"
@@ -70,8 +70,8 @@ def _chart(figures: RequestFigures) -> Chart:
     return Chart(
         columns=tuple(_column(number, minute, most) for number, minute in enumerate(minutes)),
         words=f"Requests per minute; {text(most)} in the busiest.",
-        since=utc(minutes[0].at),
-        until=utc(minutes[-1].at),
+        since=moment(minutes[0].at),
+        until=moment(minutes[-1].at),
     )
 
 
