@@ -5,12 +5,10 @@ What they chose counts; until they chose, what their browser said in a cookie, w
 exports, audit records and whatever else leaves the process keep UTC.
 """
 
-from collections.abc import Callable
 from functools import cache
 from zoneinfo import ZoneInfo, available_timezones
 
-from django.http import HttpRequest, HttpResponse
-from django.urls import reverse
+from django.http import HttpRequest
 from django.utils import timezone
 
 COOKIE = "keepsite_zone"
@@ -27,20 +25,6 @@ REGIONS = (
     "Indian",
     "Pacific",
 )
-
-
-class ZoneMiddleware:
-    """Shows the console in the browser's zone, from the log-in on; other paths pass untouched."""
-
-    def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
-        self.get_response = get_response
-
-    def __call__(self, request: HttpRequest) -> HttpResponse:
-        """Answer; whatever zone the page took on ends with it."""
-        if not request.path_info.startswith(reverse("admin:index")):
-            return self.get_response(request)
-        with timezone.override(ZoneInfo(zone_of_browser(request))):
-            return self.get_response(request)
 
 
 def use_chosen(zone: str | None) -> None:

@@ -6,6 +6,10 @@ from django.contrib.humanize.templatetags.humanize import intcomma
 from django.template.loader import render_to_string
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString, mark_safe
+from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
+
+from keepsite.translation import gettext_lazy
 
 KIB_BYTES = 1024
 SHORT_ID_CHARS = 8
@@ -40,7 +44,7 @@ def text(value: object) -> SafeString | str:
             return str(value)
 
 
-def missing(word: str = "none") -> SafeString:
+def missing(word: str = gettext_lazy("none")) -> SafeString:
     """The absence of a value, set apart from a value that reads the same."""
     return format_html('<span class="missing">{}</span>', word)
 
@@ -73,16 +77,20 @@ def link(url: str, label: object) -> SafeString:
     return format_html('<a href="{}">{}</a>', url, label)
 
 
-def data_size(size_bytes: int | None, absent: str = "none") -> SafeString | str:
+def data_size(size_bytes: int | None, absent: str = gettext_lazy("none")) -> SafeString | str:
     """A number of bytes with its unit; past 10 KiB in KiB too, since exact bytes matter near a limit."""
     if size_bytes is None:
         return missing(absent)
-    exact = f"{intcomma(size_bytes)}\N{NO-BREAK SPACE}{'byte' if size_bytes == 1 else 'bytes'}"
+    words = ngettext("%(count)s byte", "%(count)s bytes", size_bytes) % {"count": intcomma(size_bytes)}
+    exact = words.replace(" ", "\N{NO-BREAK SPACE}")
     if size_bytes < 10 * KIB_BYTES:
         return exact
-    return f"{exact} ({size_bytes / KIB_BYTES:.1f} KiB)"
+    return _("%(exact)s (%(number)s KiB)") % {"exact": exact, "number": f"{size_bytes / KIB_BYTES:.1f}"}
 
 
-def bits(bit_length: int | None, absent: str = "not said") -> SafeString | str:
+def bits(bit_length: int | None, absent: str = gettext_lazy("not said")) -> SafeString | str:
     """A key length as its owner gave it."""
-    return missing(absent) if bit_length is None else f"{bit_length}\N{NO-BREAK SPACE}bits"
+    if bit_length is None:
+        return missing(absent)
+    words = ngettext("%(count)s bit", "%(count)s bits", bit_length) % {"count": bit_length}
+    return words.replace(" ", "\N{NO-BREAK SPACE}")

@@ -9,8 +9,10 @@ from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.utils.timesince import timesince
+from django.utils.translation import gettext as _
 
 from keepsite.readonly.cells import missing
+from keepsite.translation import gettext_lazy
 
 TO_THE_DAY = "%Y-%m-%d"
 TO_THE_MINUTE = "%Y-%m-%d %H:%M"
@@ -19,12 +21,12 @@ TIME_OF_DAY = "%H:%M:%S"
 A_MINUTE = timedelta(minutes=1)
 
 
-def moment(at: datetime | None, absent: str = "never") -> SafeString:
+def moment(at: datetime | None, absent: str = gettext_lazy("never")) -> SafeString:
     """A point in time to the minute."""
     return missing(absent) if at is None else _zoned(at, TO_THE_MINUTE)
 
 
-def day(at: datetime | None, absent: str = "never") -> SafeString:
+def day(at: datetime | None, absent: str = gettext_lazy("never")) -> SafeString:
     """The day of a point in time, where the hour matters little; its title has the second."""
     if at is None:
         return missing(absent)
@@ -36,13 +38,17 @@ def clock(at: datetime) -> SafeString:
     return _zoned(at, TIME_OF_DAY)
 
 
-def relative(at: datetime | None, *, now: datetime, absent: str = "never") -> SafeString:
+def relative(at: datetime | None, *, now: datetime, absent: str = gettext_lazy("never")) -> SafeString:
     """A point in time to the second, and how far from ``now`` it is."""
     if at is None:
         return missing(absent)
-    distance = f"in {timesince(now, at, depth=1)}" if at > now else f"{timesince(at, now, depth=1)} ago"
+    distance = (
+        _("in %(timesince)s") % {"timesince": timesince(now, at, depth=1)}
+        if at > now
+        else _("%(timesince)s ago") % {"timesince": timesince(at, now, depth=1)}
+    )
     if abs(at - now) < A_MINUTE:
-        distance = "now"
+        distance = _("now")
     return format_html('{} <span class="aside">{}</span>', _zoned(at, TO_THE_SECOND), distance)
 
 

@@ -5,12 +5,15 @@ from datetime import datetime
 from typing import Any
 
 from django.conf import settings
+from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
 
 from keepsite import audit
 from keepsite.acts import Act, Outcome, one_by_one
 from keepsite.acts.act import Rows
 from keepsite.acts.recovery import PurgeOverdue, PurgeRows, RestoreRows, chosen_table
 from keepsite.readonly import Fact, Table, Tone, text
+from keepsite.translation import gettext_lazy
 from secrets_app import services
 from secrets_app.models import ContainerSecret, SecretConsumer
 
@@ -19,7 +22,7 @@ class DeleteSecrets(Act):
     """Delete secrets as their clients would; the recovery window begins."""
 
     name = "withdraw"
-    label = "Delete"
+    label = gettext_lazy("Delete")
     permission = "secrets_app.delete_secret"
     scope = "many"
     tone = Tone.BAD
@@ -31,14 +34,19 @@ class DeleteSecrets(Act):
 
     def title(self, rows: Rows) -> str:
         """What the page asks."""
-        return f"Delete the secret {rows[0]}" if len(rows) == 1 else f"Delete {len(rows)} secrets"
+        return (
+            _("Delete the secret %(row)s") % {"row": rows[0]}
+            if len(rows) == 1
+            else ngettext("Delete %(count)s secrets", "Delete %(count)s secrets", len(rows))
+            % {"count": len(rows)}
+        )
 
     def lead(self, rows: Rows) -> str:  # noqa: ARG002  # the same for all
         """What that means."""
-        return (
-            "No client can read it from then on. It can be restored here for"
-            f" {settings.RECOVERY_DAYS} days, then it is purged."
-        )
+        return _(
+            "No client can read it from then on. It can be restored here for %(days)s days,"
+            " then it is purged."
+        ) % {"days": settings.RECOVERY_DAYS}
 
     def facts(self, rows: Rows) -> tuple[Fact, ...]:
         """Who uses them."""
@@ -47,14 +55,14 @@ class DeleteSecrets(Act):
         places = ContainerSecret.objects.filter(secret__in=ids, container__deleted_at=None)
         return (
             Fact(
-                label="Consumers",
+                label=_("Consumers"),
                 value=text(used.count()),
-                note="Services that said they use them. They are not asked, and lose access too.",
+                note=_("Services that said they use them. They are not asked, and lose access too."),
             ),
             Fact(
-                label="Containers",
+                label=_("Containers"),
                 value=text(places.values("container").distinct().count()),
-                note="Containers that lack something from then on.",
+                note=_("Containers that lack something from then on."),
             ),
         )
 
@@ -69,9 +77,16 @@ class DeleteSecrets(Act):
         done, refused = one_by_one(
             rows, lambda row: services.withdraw_secret(row.pk, actor=actor, reason=wanted["reason"])
         )
-        words = f"The secret {rows[0]} is" if len(rows) == 1 else f"{done} secrets are"
+        words = (
+            _("The secret %(row)s is") % {"row": rows[0]}
+            if len(rows) == 1
+            else ngettext("%(done)s secrets are", "%(done)s secrets are", len(rows)) % {"done": done}
+        )
         return Outcome(
-            done=f"{words} deleted, and can be restored for {settings.RECOVERY_DAYS} days." if done else "",
+            done=_("%(words)s deleted, and can be restored for %(days)s days.")
+            % {"words": words, "days": settings.RECOVERY_DAYS}
+            if done
+            else "",
             refused=refused,
         )
 
@@ -98,32 +113,45 @@ def _due(nouns: tuple[str, ...], moment: datetime, reason: str) -> services.Purg
 
 
 SECRET_ACTS: tuple[Act, ...] = (
-    RestoreRows(noun="secret", permission="secrets_app.restore_secret", restore=services.restore_secret),
+    RestoreRows(
+        noun=gettext_lazy("secret"),
+        nouns=gettext_lazy("secrets"),
+        permission="secrets_app.restore_secret",
+        restore=services.restore_secret,
+    ),
     DeleteSecrets(),
     PurgeRows(
-        noun="secret",
+        noun=gettext_lazy("secret"),
+        nouns=gettext_lazy("secrets"),
         permission="secrets_app.purge_secret",
         purge=services.purge,
         chosen=_chosen_secrets,
     ),
     PurgeOverdue(
-        noun="secret", permission="secrets_app.purge_secret", purge=services.purge, due=_due_secrets
+        noun=gettext_lazy("secret"),
+        nouns=gettext_lazy("secrets"),
+        permission="secrets_app.purge_secret",
+        purge=services.purge,
+        due=_due_secrets,
     ),
 )
 CONTAINER_ACTS: tuple[Act, ...] = (
     RestoreRows(
-        noun="container",
+        noun=gettext_lazy("container"),
+        nouns=gettext_lazy("containers"),
         permission="secrets_app.restore_container",
         restore=services.restore_container,
     ),
     PurgeRows(
-        noun="container",
+        noun=gettext_lazy("container"),
+        nouns=gettext_lazy("containers"),
         permission="secrets_app.purge_container",
         purge=services.purge,
         chosen=_chosen_containers,
     ),
     PurgeOverdue(
-        noun="container",
+        noun=gettext_lazy("container"),
+        nouns=gettext_lazy("containers"),
         permission="secrets_app.purge_container",
         purge=services.purge,
         due=_due_containers,

@@ -6,22 +6,26 @@ from datetime import datetime
 from django import forms
 from django.contrib.auth.models import User
 from django.http import HttpRequest
+from django.utils.translation import gettext as _
 
 from keepsite import writes
 from keepsite.console.models import Preference
 from keepsite.console.zones import UTC, zone_of_browser, zones_by_region
 from keepsite.errors import KeepsiteError
 from keepsite.readonly import Fact, relative
+from keepsite.translation import gettext_lazy
 
 
 class ZoneForm(forms.Form):
     """One of the zones that exist; or none, which leaves it to the browser."""
 
-    zone = forms.ChoiceField(label="Time zone", required=False)
+    zone = forms.ChoiceField(label=gettext_lazy("Time zone"), required=False)
 
     def __init__(self, request: HttpRequest, chosen: str) -> None:
         super().__init__(request.POST if request.method == "POST" else None, initial={"zone": chosen})
-        by_itself = f"As the browser says: {zone_of_browser(request)}"
+        by_itself = _("As the browser says: %(zone_of_browser)s") % {
+            "zone_of_browser": zone_of_browser(request)
+        }
         field = self.fields["zone"]
         field.choices = [("", by_itself), (UTC, UTC), *zones_by_region()]  # type: ignore[attr-defined]  # it is a choice
 
@@ -51,4 +55,4 @@ def time_zone_page(request: HttpRequest, *, now: datetime) -> ZonePage | None:
             form.add_error(None, error.public)
         else:
             return None
-    return ZonePage(facts=(Fact(label="Now", value=relative(now, now=now)),), form=form)
+    return ZonePage(facts=(Fact(label=_("Now"), value=relative(now, now=now)),), form=form)

@@ -1,3 +1,6 @@
+from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
+
 from keepsite.console.pages.dashboard.shapes import Chart, Column, Part, Trouble
 from keepsite.console.pages.dashboard.words import many, mark
 from keepsite.fleet.figures import FleetFigures, Minute, RequestFigures
@@ -19,12 +22,16 @@ def part(fleet: FleetFigures) -> Part:
     tone = Tone.BAD if Tone.BAD in tones else Tone.WARNING if tones else Tone.GOOD
     return Part(
         name=NAME,
-        title="Requests of the last hour",
-        state=mark(tone if fleet.reporting else Tone.QUIET, good="Well" if fleet.reporting else "No figures"),
+        title=_("Requests of the last hour"),
+        state=mark(
+            tone if fleet.reporting else Tone.QUIET, good=_("Well") if fleet.reporting else _("No figures")
+        ),
         facts=_facts(figures) if fleet.reporting else (),
         chart=_chart(figures) if figures.total else None,
         note=_coverage(fleet),
-        empty="" if fleet.reporting else "No node has reported yet; each does ten seconds after its start.",
+        empty=""
+        if fleet.reporting
+        else _("No node has reported yet; each does ten seconds after its start."),
         is_wide=True,
     )
 
@@ -36,11 +43,18 @@ def troubles(fleet: FleetFigures) -> list[Trouble]:
         share = 100 * figures.failed_now / figures.total_now
         if share >= WARN_PERCENT:
             tone = Tone.BAD if share >= BAD_PERCENT else Tone.WARNING
-            words = f"{share:.3g} % of the requests of the last five minutes failed."
+            words = _("%(share)s %% of the requests of the last five minutes failed.") % {
+                "share": f"{share:.3g}"
+            }
             found.append(Trouble(tone=tone, sentence=words, part=NAME))
     if fleet.silent:
         names = ", ".join(fleet.silent[:SHOWN_NODES])
-        words = f"{many(len(fleet.silent), 'node has', 'nodes have')} stopped to report: {names}."
+        words = _("%(count)s stopped to report: %(names)s.") % {
+            "count": many(
+                len(fleet.silent), ngettext("%(count)s node has", "%(count)s nodes have", len(fleet.silent))
+            ),
+            "names": names,
+        }
         found.append(Trouble(tone=Tone.WARNING, sentence=words, part=NAME))
     return found
 
@@ -51,16 +65,16 @@ def _facts(figures: RequestFigures) -> tuple[Fact, ...]:
 
     total, failed = figures.total, figures.failed
     return (
-        Fact(label="Now", value=rate(figures.per_second)),
-        Fact(label="In the hour", value=calls(text(total)).value),
+        Fact(label=_("Now"), value=rate(figures.per_second)),
+        Fact(label=_("In the hour"), value=calls(text(total)).value),
         Fact(
-            label="Failed (5xx)",
+            label=_("Failed (5xx)"),
             value=calls(text(failed), outcome="failed").value,
             note=str(percent(100 * failed / total)) if total else "",
         ),
-        Fact(label="Refused (4xx)", value=calls(text(figures.refused), outcome="client").value),
-        Fact(label="p50", value=latency(figures.p50_s) if total else missing("no requests")),
-        Fact(label="p99", value=latency(figures.p99_s) if total else missing("no requests")),
+        Fact(label=_("Refused (4xx)"), value=calls(text(figures.refused), outcome="client").value),
+        Fact(label="p50", value=latency(figures.p50_s) if total else missing(_("no requests"))),
+        Fact(label="p99", value=latency(figures.p99_s) if total else missing(_("no requests"))),
     )
 
 
@@ -69,7 +83,7 @@ def _chart(figures: RequestFigures) -> Chart:
     most = max(minute.answered + minute.refused + minute.failed for minute in minutes) or 1
     return Chart(
         columns=tuple(_column(number, minute, most) for number, minute in enumerate(minutes)),
-        words=f"Requests per minute; {text(most)} in the busiest.",
+        words=_("Requests per minute; %(most)s in the busiest.") % {"most": text(most)},
         since=moment(minutes[0].at),
         until=moment(minutes[-1].at),
     )
@@ -89,9 +103,16 @@ def _coverage(fleet: FleetFigures) -> str:
         return ""
     names = ", ".join(fleet.reporting[:SHOWN_NODES])
     more = len(fleet.reporting) - SHOWN_NODES
-    covered = f"{names} and {many(more, 'node', 'nodes')} more" if more > 0 else names
-    missing_ones = f" Missing: {', '.join(fleet.silent[:SHOWN_NODES])}." if fleet.silent else ""
-    return (
-        f"As counted on {covered}, since each node's processes began.{missing_ones}"
-        " The lists hold what the audit trail keeps copies of."
+    covered = (
+        _("%(names)s and %(count)s more")
+        % {"names": names, "count": many(more, ngettext("%(count)s node", "%(count)s nodes", more))}
+        if more > 0
+        else names
     )
+    missing_ones = (
+        _(" Missing: %(join)s.") % {"join": ", ".join(fleet.silent[:SHOWN_NODES])} if fleet.silent else ""
+    )
+    return _(
+        "As counted on %(covered)s, since each node's processes began.%(missing_ones)s The lists"
+        " hold what the audit trail keeps copies of."
+    ) % {"covered": covered, "missing_ones": missing_ones}
