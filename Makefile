@@ -12,7 +12,7 @@ PIP_COMPILE := $(BIN)/pip-compile --quiet --generate-hashes --no-emit-index-url 
 	--no-emit-trusted-host --no-header --strip-extras --allow-unsafe --no-annotate
 
 .DEFAULT_GOAL := help
-.PHONY: help run test lint bench chaos-colour chaos-hsm chaos-orders chaos-rotation fuzz fuzz-hsm compare-barbican schemathesis screenshots lock clean-state
+.PHONY: help run test lint bench chaos-colour chaos-hsm chaos-orders chaos-rotation fuzz fuzz-hsm compare-barbican schemathesis prove-upgrade screenshots lock clean-state
 
 help: ## List these commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-17s  %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -82,6 +82,11 @@ fuzz: ## Bad requests by the thousand; FLAGS="--requests 20000 --database mariad
 	@deploy/embedded/packages.sh test
 	@deploy/embedded/venv.sh constraints-dev.txt
 	@$(BIN)/python -m tests.fuzz.campaign $(FLAGS)
+
+prove-upgrade: ## The release of PREVIOUS=<commit> serves on this release's schema and beside it
+	@deploy/embedded/packages.sh test
+	@deploy/embedded/venv.sh constraints-dev.txt
+	@$(BIN)/python -m tests.cluster.upgrade $(PREVIOUS)
 
 screenshots: ## Pictures of the console, light and dark, in .screens
 	@deploy/embedded/packages.sh test

@@ -21,10 +21,11 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from keepsite.nodes import state_file
-from tests.support.product import CHECKOUT, Product, wait_until
+from tests.support.product import CHECKOUT, Product
 from tests.support.servers.haproxy import HAProxy
 from tests.support.servers.mariadb import MariaDB
 from tests.support.servers.ports import free_ports
+from tests.support.waiting import wait_until
 
 NODES = {"api1": "127.0.0.11", "api2": "127.0.0.12", "api3": "127.0.0.13", "api4": "127.0.0.14"}
 COLOURS = {"api1": "green", "api2": "green", "api3": "blue", "api4": "blue"}

@@ -17,10 +17,11 @@ from keystoneauth1 import token_endpoint
 from oslo_config import cfg
 from oslo_context.context import RequestContext
 
-from tests.support.product import Product, wait_until
+from tests.support.product import Product
 from tests.support.product_rows import ProductRows
 from tests.support.servers.mariadb import MariaDB
 from tests.support.servers.rabbitmq import RabbitMQ
+from tests.support.waiting import wait_until
 
 PARTS = ("create-key", "rate", "queued")
 CALLS = 100

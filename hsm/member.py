@@ -50,7 +50,7 @@ _FOR_A_HUMAN = (LoginRefused, MechanismUnsupported, MKEKNotFound, CanaryMismatch
 class State(StrEnum):
     """Where a member stands; only UP and SUSPECT serve, and only a human leads out of QUARANTINED.
 
-    SUSPECT: a call takes too long, or it went down three times in five minutes;
+    SUSPECT: a call takes too long, or it, or its login, was lost three times in five minutes;
     it is asked only if no other member is UP.
     """
 
@@ -139,7 +139,7 @@ class Member:
         self._fits_profile = False
         self._changing = threading.RLock()  # one state change at a time
         self._unexplained: deque[float] = deque(maxlen=_UNEXPLAINED)
-        self._trips: deque[float] = deque(maxlen=_TRIPS)
+        self._trips: deque[float] = deque(maxlen=_TRIPS)  # when the token, or the login, was lost
         self._user = f"{config.name}@{id(self):x}"
 
     # What the group asks.
@@ -466,7 +466,7 @@ class Member:
             return MemberUnavailable(f"{self.config.name}: a call takes {oldest_s:.1f} s already")
         if len(self._trips) == _TRIPS and now - self._trips[0] < _TRIP_WINDOW_S:
             return MemberUnavailable(
-                f"{self.config.name}: went down {_TRIPS} times within {_TRIP_WINDOW_S:g} s"
+                f"{self.config.name}: was lost {_TRIPS} times within {_TRIP_WINDOW_S:g} s"
             )
         return None
 
@@ -487,6 +487,7 @@ class Member:
             if self._connection is not connection or not self.state.serves:
                 return
             logger.warning("%s: the login is lost, logging in anew", self.config.name)
+            self._trips.append(time.monotonic())
             self.gate.pause()
             self._enter(State.RECOVERING, MemberUnavailable(f"{self.config.name}: the login is lost"))
             if self.gate.wait_until_empty(self._shared.patience_s):

@@ -13,7 +13,8 @@ from hsm.member import State
 from hsm.provider import hsm
 from tests.support.callers import Caller
 from tests.support.pkcs11_standins import Shim, Token
-from tests.support.product import Product, wait_until
+from tests.support.product import Product
+from tests.support.waiting import wait_until
 
 OUT_OF_SERVICE = {State.DOWN, State.RECOVERING}  # a probe brings a member back within seconds
 

@@ -6,7 +6,7 @@ import socket
 import pytest
 from django.db import OperationalError, connection, connections
 
-from tests.support.product import wait_until
+from tests.support.waiting import wait_until
 
 pytestmark = [
     pytest.mark.skipif(connection.vendor != "mysql", reason="about connections to MariaDB"),

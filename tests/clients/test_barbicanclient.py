@@ -11,7 +11,7 @@ from barbicanclient import exceptions
 from keystoneauth1 import exceptions as keystone_exceptions
 from keystoneauth1 import session, token_endpoint
 
-from tests.support.product import wait_until
+from tests.support.waiting import wait_until
 
 pytestmark = pytest.mark.processes
 

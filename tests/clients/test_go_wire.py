@@ -12,7 +12,7 @@ from urllib.parse import urlencode
 import pytest
 
 from tests.clients import go
-from tests.support.product import wait_until
+from tests.support.waiting import wait_until
 
 pytestmark = pytest.mark.processes
 

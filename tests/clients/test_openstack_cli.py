@@ -10,7 +10,7 @@ import sys
 
 import pytest
 
-from tests.support.product import wait_until
+from tests.support.waiting import wait_until
 
 pytestmark = pytest.mark.processes
 

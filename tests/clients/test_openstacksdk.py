@@ -8,7 +8,7 @@ import pytest
 from keystoneauth1 import session, token_endpoint
 from openstack import exceptions
 
-from tests.support.product import wait_until
+from tests.support.waiting import wait_until
 
 pytestmark = [
     pytest.mark.processes,

@@ -15,10 +15,11 @@ import MySQLdb
 
 from tests.support.order_load import OrderLoad
 from tests.support.pkcs11_standins import Shim
-from tests.support.product import Product, wait_until
+from tests.support.product import Product
 from tests.support.remote import Remote
 from tests.support.servers.mariadb import MariaDB
 from tests.support.servers.rabbitmq_cluster import RabbitMQCluster
+from tests.support.waiting import wait_until
 
 CKR_DEVICE_ERROR = 0x30
 ORDERS, DEAD = "keepsite.orders", "keepsite.dead"

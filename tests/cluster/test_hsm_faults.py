@@ -11,8 +11,9 @@ import pytest
 
 from tests.support import pkcs11_standins
 from tests.support.pkcs11_standins import NetworkHSM, Shim, Token
-from tests.support.product import CHECKOUT, Product, wait_until
+from tests.support.product import CHECKOUT, Product
 from tests.support.remote import Remote
+from tests.support.waiting import wait_until
 
 pytestmark = pytest.mark.processes
 

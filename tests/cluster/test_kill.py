@@ -5,8 +5,8 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from tests.support.product import wait_until
 from tests.support.remote import Remote
+from tests.support.waiting import wait_until
 
 pytestmark = pytest.mark.processes
 

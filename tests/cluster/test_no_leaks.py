@@ -13,8 +13,8 @@ import urllib.request
 
 import pytest
 
-from tests.support.product import wait_until
 from tests.support.remote import Remote
+from tests.support.waiting import wait_until
 
 pytestmark = pytest.mark.processes
 

@@ -8,8 +8,9 @@ from itertools import count
 
 import pytest
 
-from tests.support.product import CHECKOUT, wait_until
+from tests.support.product import CHECKOUT
 from tests.support.remote import Remote
+from tests.support.waiting import wait_until
 
 pytestmark = pytest.mark.processes
 

@@ -28,12 +28,13 @@ from bench import load
 from tests.compare.cast import Cast, barbican_account, keepsite_account
 from tests.compare.report import Progress
 from tests.support.pkcs11_standins import Token
-from tests.support.product import Product, wait_until
+from tests.support.product import Product
 from tests.support.servers.barbican import Barbican
 from tests.support.servers.keystone import Keystone
 from tests.support.servers.mariadb import MariaDB
 from tests.support.servers.memcached import Memcached
 from tests.support.servers.rabbitmq import RabbitMQ
+from tests.support.waiting import wait_until
 
 PROCESSES, THREADS, CONNECTIONS = 2, 8, 8
 ROUNDS = 3  # each server in turn, so that what else the machine does meets all alike

@@ -23,7 +23,8 @@ from tests.console.browser import (
     violations,
     watched,
 )
-from tests.support.product import CHECKOUT, wait_until
+from tests.support.product import CHECKOUT
+from tests.support.waiting import wait_until
 
 pytestmark = [pytest.mark.browser, pytest.mark.processes]
 

@@ -19,7 +19,7 @@ from keepsite.readonly import detail_url, list_url
 from secrets_app.models import Payload
 from tests.console.pages import act_url
 from tests.support.callers import Caller
-from tests.support.product import wait_until
+from tests.support.waiting import wait_until
 
 PACE = {"rate": "", "batch_rows": "100", "reason": "ticket"}
 State, Kind = KEKRun.State, KEKRun.Kind

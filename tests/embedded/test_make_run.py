@@ -6,7 +6,8 @@ from textwrap import dedent
 
 import pytest
 
-from tests.support.embedded import CHECKOUT, alive, clean_environment, wait_until
+from tests.support.embedded import CHECKOUT, alive, clean_environment
+from tests.support.waiting import wait_until
 
 pytestmark = pytest.mark.processes
 

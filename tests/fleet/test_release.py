@@ -17,7 +17,7 @@ from keepsite.fleet.services import release_member
 from keepsite.identity.operators import command_principal
 from tests.console.pages import act_url
 from tests.support.pkcs11_standins import SOFTHSM, Shim, Token
-from tests.support.product import wait_until
+from tests.support.waiting import wait_until
 
 NUMBERS = {"in_flight": 0, "sessions": 1, "keys": 1, "errors": {}, "last_canary_at": None, "minutes": []}
 

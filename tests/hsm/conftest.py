@@ -1,7 +1,6 @@
 import os
 import secrets
 import shutil
-import time
 import uuid
 
 import pytest
@@ -158,13 +157,6 @@ def create_key(hsm, mkek, key_id=None):
 @pytest.fixture
 def key(hsm, mkek):
     return create_key(hsm, mkek)
-
-
-def wait_until(condition, timeout_s=5.0):
-    deadline = time.monotonic() + timeout_s
-    while not condition():
-        assert time.monotonic() < deadline, "waited too long"
-        time.sleep(0.01)
 
 
 def member_of(hsm):

@@ -7,7 +7,8 @@ import pytest
 from hsm import prober
 from hsm.faults import CallFailed
 from hsm.fuse import Fuse
-from tests.hsm.conftest import states, wait_until
+from tests.hsm.conftest import states
+from tests.support.waiting import wait_until
 
 AAD = b"whose it is"
 AWAY = 0x30

@@ -17,7 +17,8 @@ from hsm.errors import (
 )
 from hsm.member import State
 from hsm.stats import Calls
-from tests.hsm.conftest import states, wait_until
+from tests.hsm.conftest import states
+from tests.support.waiting import wait_until
 
 AAD = b"whose it is"
 TOPOLOGIES = ["two modules", "two slots"]
@@ -619,6 +620,20 @@ class TestFlapping:
         hsm.random(8)
         assert calls(hsm, "b", "random") == before + 1
         assert "3 times" in hsm.status()[0].history[-1].reason
+
+    def test_nor_is_one_trusted_that_keeps_losing_its_login(self, make_pair):
+        pair = make_pair(standby=True)
+        hsm = started(pair)
+        key = pair.key(hsm)
+        sealed = hsm.encrypt(key, b"secret", aad=b"")
+        for _ in range(3):
+            pair.shims["a"].answer(0x101, "C_DecryptInit", times=1)
+            assert hsm.decrypt(key, sealed, aad=b"") == b"secret"
+
+        assert states(hsm) == {"a": "suspect", "b": "up"}
+        before = calls(hsm, "b", "random")
+        hsm.random(8)
+        assert calls(hsm, "b", "random") == before + 1
 
     def test_five_minutes_later_it_is_trusted_again(self, two_modules):
         hsm = started(two_modules)

@@ -7,7 +7,8 @@ import pytest
 from hsm.errors import PoolExhausted
 from hsm.faults import CallFailed
 from hsm.handles import HandleCache
-from tests.hsm.conftest import create_key, member_of, wait_until
+from tests.hsm.conftest import create_key, member_of
+from tests.support.waiting import wait_until
 
 
 class Unwraps:
@@ -32,7 +33,7 @@ def unwraps():
 
 @pytest.fixture
 def cache(unwraps):
-    return HandleCache(limit=2, wait_s=1.0, destroy=unwraps.destroy)
+    return HandleCache(limit=2, wait_s=30, destroy=unwraps.destroy)
 
 
 def use(cache, unwraps, key_id):

@@ -18,7 +18,8 @@ from hsm.errors import (
     TokenNotFound,
 )
 from hsm.stats import calls_made
-from tests.hsm.conftest import create_key, member_of, wait_until
+from tests.hsm.conftest import create_key, member_of
+from tests.support.waiting import wait_until
 
 AAD = b"whose it is"
 

@@ -6,8 +6,9 @@ from hsm.client import HSM
 from hsm.config import load_config
 from hsm.errors import AllMembersDown, MemberUnavailable
 from hsm.stats import calls_made
-from tests.hsm.conftest import create_key, wait_until
+from tests.hsm.conftest import create_key
 from tests.support.pkcs11_standins import NetworkHSM
+from tests.support.waiting import wait_until
 
 
 @pytest.fixture

@@ -7,7 +7,8 @@ import pytest
 from hsm.errors import PoolExhausted
 from hsm.faults import CallFailed
 from hsm.pool import SessionPool
-from tests.hsm.conftest import create_key, wait_until
+from tests.hsm.conftest import create_key
+from tests.support.waiting import wait_until
 
 
 class TestTake:

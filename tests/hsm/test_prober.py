@@ -4,7 +4,7 @@ import pytest
 
 from hsm import prober
 from hsm.prober import Prober
-from tests.hsm.conftest import wait_until
+from tests.support.waiting import wait_until
 
 
 @pytest.fixture(autouse=True)

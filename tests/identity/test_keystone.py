@@ -22,10 +22,11 @@ from django.db import close_old_connections
 from keepsite.identity.gate import guarded
 from keepsite.identity.token_cache import SharedTokenCache, token_cache
 from tests.support.callers import path_of
-from tests.support.product import Product, wait_until
+from tests.support.product import Product
 from tests.support.servers.keystone import PASSWORD, Keystone
 from tests.support.servers.memcached import Memcached
 from tests.support.servers.ports import free_ports
+from tests.support.waiting import wait_until
 
 pytestmark = [pytest.mark.keystone, pytest.mark.processes]
 

@@ -10,7 +10,7 @@ from keepsite.keyring import services
 from keepsite.keyring.models import ProjectKEK
 from keepsite.projects.models import Project
 from tests.support.callers import path_of
-from tests.support.product import wait_until
+from tests.support.waiting import wait_until
 
 AT_ONCE = 4
 

@@ -14,7 +14,7 @@ from orders_app.models import Order
 from orders_app.tasks import fulfil
 from secrets_app.models import Payload, Secret
 from tests.support.callers import path_of
-from tests.support.product import wait_until
+from tests.support.waiting import wait_until
 
 
 def lapse(order):

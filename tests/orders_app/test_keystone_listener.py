@@ -16,9 +16,10 @@ from orders_app import keystone_events
 from orders_app.keystone_events import Deletion, TooManyDeletions, clear_alarm, deletion_in, obey
 from orders_app.keystone_listener import QUEUE, KeystoneListener
 from orders_app.models import DeadLetter, RetirementAlarm
-from tests.support.product import Product, wait_until
+from tests.support.product import Product
 from tests.support.product_rows import ProductRows
 from tests.support.servers.keystone import Keystone, send_notifications
+from tests.support.waiting import wait_until
 
 PLAIN = {
     "message_id": "m1",

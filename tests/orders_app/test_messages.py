@@ -25,9 +25,10 @@ from orders_app.figures import queue_depths
 from orders_app.models import DeadLetter
 from orders_app.services.claims import worker_of
 from orders_app.tasks import FULFIL, RUN_JOB
-from tests.support.product import Product, wait_until
+from tests.support.product import Product
 from tests.support.product_rows import ProductRows
 from tests.support.remote import Remote
+from tests.support.waiting import wait_until
 
 LETTERS = "orders_app_deadletter"
 FOLLOW_UP = {"callbacks": None, "errbacks": None, "chain": None, "chord": None}

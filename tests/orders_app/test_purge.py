@@ -39,7 +39,8 @@ from secrets_app.models import (
     TransportKey,
 )
 from secrets_app.services import recovery
-from tests.support.product import CHECKOUT, wait_until
+from tests.support.product import CHECKOUT
+from tests.support.waiting import wait_until
 
 pytestmark = pytest.mark.django_db(transaction=True)
 

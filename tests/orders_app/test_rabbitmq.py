@@ -11,8 +11,9 @@ from kombu import Connection
 
 from orders_app.limits import OrderLimits
 from orders_app.relay import Relay
-from tests.support.product import Product, wait_until
+from tests.support.product import Product
 from tests.support.product_rows import ProductRows
+from tests.support.waiting import wait_until
 
 pytestmark = pytest.mark.broker
 

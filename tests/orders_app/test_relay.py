@@ -19,8 +19,8 @@ from orders_app.limits import OrderLimits
 from orders_app.models import Order
 from orders_app.relay import Relay
 from orders_app.tasks import FULFIL
-from tests.support.product import wait_until
 from tests.support.servers.ports import free_ports
+from tests.support.waiting import wait_until
 
 LIMITS = OrderLimits(lease_s=60, key_lease_s=15, handout_s=15, max_attempts=20, poll_s=0.1)
 

@@ -12,7 +12,7 @@ from django.utils import timezone
 from orders_app import waiting
 from orders_app.models import Order
 from orders_app.tasks import fulfil
-from tests.support.product import wait_until
+from tests.support.waiting import wait_until
 
 pytestmark = pytest.mark.django_db(transaction=True)
 

@@ -20,7 +20,9 @@
  *   H handles out (pointer, room, count)          L slots (bool, pointer, count)
  *   l mechanism list (pointer, count)             s<n> struct of n bytes out       n ignored
  *
- * A connection per client thread, a server thread per connection, one module behind them all.
+ * A connection per client thread, which begins with the client's process id (8 bytes); a server thread per
+ * connection; a server process, with the module loaded, per client process.  Sessions and the login belong to
+ * one application (PKCS#11 2.40 section 2.6): what one closes, another keeps.
  */
 #define _GNU_SOURCE
 #include "beside.h"
@@ -28,6 +30,7 @@
 #include <arpa/inet.h>
 #include <netinet/tcp.h>
 #include <pthread.h>
+#include <signal.h>
 #include <stdint.h>
 #include <sys/socket.h>
 #include <sys/time.h>
@@ -211,7 +214,9 @@ static int connected(void) {
     }
     struct sockaddr_in server = {
         .sin_family = AF_INET, .sin_port = htons(port), .sin_addr = {htonl(INADDR_LOOPBACK)}};
-    if (connect(connection, (void *)&server, sizeof server) == 0)
+    word application = getpid();
+    if (connect(connection, (void *)&server, sizeof server) == 0 &&
+        move(connection, &application, sizeof application, 1) == 0)
         return 1;
     close(connection);
     connection = -1;
@@ -389,7 +394,7 @@ static word call(int index, word *v) {
     return reply.broken ? CKR_DEVICE_ERROR : rv;
 }
 
-/* C_Initialize and C_Finalize: the server closes all sessions on both. */
+/* C_Initialize and C_Finalize: the server closes this application's sessions on both. */
 static word greet(unsigned char number) {
     begin(&request);
     put(&request, &number, 1);
@@ -672,24 +677,131 @@ static void *serve_connection(void *argument) {
     return NULL;
 }
 
-static int load(const char *module) {
+static void serve_for_ever(int fd) {
+    pthread_t thread;
+    if (pthread_create(&thread, NULL, serve_connection, (void *)(intptr_t)fd) == 0)
+        pthread_detach(thread);
+    else
+        close(fd);
+}
+
+/* One client process, served by a process of its own. */
+struct application {
+    word id;
+    int channel; /* takes its connections there */
+    struct application *next;
+};
+static struct application *applications;
+static int spare; /* the channel of a process without a client */
+
+/* A message that carries `fd`, or room for one. */
+struct parcel {
+    struct msghdr head;
+    struct iovec part;
+    char byte;
+    union {
+        struct cmsghdr head;
+        char room[CMSG_SPACE(sizeof(int))];
+    } control;
+};
+
+static void prepare(struct parcel *parcel) {
+    memset(parcel, 0, sizeof *parcel);
+    parcel->part = (struct iovec){&parcel->byte, 1};
+    parcel->head = (struct msghdr){.msg_iov = &parcel->part,
+                                   .msg_iovlen = 1,
+                                   .msg_control = &parcel->control,
+                                   .msg_controllen = sizeof parcel->control};
+}
+
+static int hand_over(int channel, int fd) {
+    struct parcel parcel;
+    prepare(&parcel);
+    parcel.control.head =
+        (struct cmsghdr){.cmsg_len = CMSG_LEN(sizeof fd), .cmsg_level = SOL_SOCKET, .cmsg_type = SCM_RIGHTS};
+    memcpy(CMSG_DATA(&parcel.control.head), &fd, sizeof fd);
+    return sendmsg(channel, &parcel.head, MSG_NOSIGNAL) == 1;
+}
+
+/* The next connection; -1 if the server is gone. */
+static int take(int channel) {
+    struct parcel parcel;
+    int fd = -1;
+    prepare(&parcel);
+    if (recvmsg(channel, &parcel.head, MSG_CMSG_CLOEXEC) == 1 && CMSG_FIRSTHDR(&parcel.head))
+        memcpy(&fd, CMSG_DATA(&parcel.control.head), sizeof fd);
+    return fd;
+}
+
+static int initialize_module(void) {
     struct {
         void *mutexes[4];
         word flags;
         void *reserved;
     } args = {.flags = 2}; /* CKF_OS_LOCKING_OK */
+    word v[8] = {(word)&args};
+    return run(0, v) == CKR_OK;
+}
+
+static void serve_application(int channel) {
+    char ready = 0;
+    if (!initialize_module() || send(channel, &ready, 1, MSG_NOSIGNAL) != 1)
+        _exit(1);
+    for (int fd; (fd = take(channel)) >= 0;)
+        serve_for_ever(fd);
+    _exit(0);
+}
+
+/* Start the process of a client to come, so that none waits for a module to load; its channel, -1 if none. */
+static int start_spare(int listener) {
+    int ends[2];
+    if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends))
+        return -1;
+    if (fork() == 0) {
+        close(listener);
+        close(ends[0]);
+        for (struct application *other = applications; other; other = other->next)
+            close(other->channel);
+        serve_application(ends[1]);
+    }
+    close(ends[1]);
+    return ends[0];
+}
+
+/* Give a connection to its application's process. */
+static void dispatch(int fd, int listener) {
+    struct timeval limit = {1, 0}, none = {0, 0};
+    word id;
+    setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof limit);
+    if (move(fd, &id, sizeof id, 0) == 0) {
+        setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &none, sizeof none);
+        struct application *known = applications;
+        while (known && known->id != id)
+            known = known->next;
+        if (!known || !hand_over(known->channel, fd)) {
+            struct application *fresh = malloc(sizeof *fresh);
+            *fresh = (struct application){id, spare, applications}; /* found before one that ended */
+            applications = fresh;
+            hand_over(spare, fd);
+            spare = start_spare(listener);
+        }
+    }
+    close(fd);
+}
+
+static int open_module(const char *module) {
     void *handle = dlopen(module, RTLD_NOW);
     word (*get_list)(struct list **) = handle ? (void *)dlsym(handle, "C_GetFunctionList") : NULL;
-    word v[8] = {(word)&args};
-    return get_list && get_list(&real) == CKR_OK && run(0, v) == CKR_OK;
+    return get_list && get_list(&real) == CKR_OK;
 }
 
 int main(int argc, char **argv) {
-    if (argc < 3 || !load(argv[2])) {
+    if (argc < 3 || !open_module(argv[2])) {
         fprintf(stderr, "usage: nethsmd PORT MODULE [DELAY_US], and MODULE must load\n");
         return 2;
     }
     delay_us = argc > 3 ? atoi(argv[3]) : 0;
+    signal(SIGCHLD, SIG_IGN);
     int listener = socket(AF_INET, SOCK_STREAM, 0), one = 1;
     setsockopt(listener, SOL_SOCKET, SO_REUSEADDR, &one, sizeof one);
     struct sockaddr_in here = {
@@ -698,13 +810,18 @@ int main(int argc, char **argv) {
         perror("nethsmd");
         return 1;
     }
+    char ready;
+    spare = start_spare(listener);
+    if (spare < 0 || recv(spare, &ready, 1, 0) != 1) {
+        fprintf(stderr, "nethsmd: the module does not initialise\n");
+        return 1;
+    }
     printf("ready\n");
     fflush(stdout);
     for (;;) {
         int fd = accept(listener, NULL, NULL);
-        pthread_t thread;
-        if (fd >= 0 && pthread_create(&thread, NULL, serve_connection, (void *)(intptr_t)fd) == 0)
-            pthread_detach(thread);
+        if (fd >= 0)
+            dispatch(fd, listener);
     }
 }
 #endif

@@ -11,7 +11,10 @@ import tempfile
 from contextlib import contextmanager
 from pathlib import Path
 
+import psutil
+
 from tests.support.servers.ports import free_ports
+from tests.support.waiting import wait_until
 
 HERE = Path(__file__).parent
 SOFTHSM = Path("/usr/lib/softhsm/libsofthsm2.so")
@@ -266,16 +269,25 @@ class NetworkHSM:
 
     def kill(self):
         if self._process is not None:
-            self._process.kill()
+            self._signal(signal.SIGKILL)
             self._process.wait()
             self._process.stdout.close()
             self._process = None
 
     def stop(self):
         """Have it hang; it answers nobody any more on return."""
-        self._process.send_signal(signal.SIGSTOP)
-        os.waitid(os.P_PID, self._process.pid, os.WSTOPPED)
+        stopped = self._signal(signal.SIGSTOP)
+        wait_until(lambda: all(process.status() == psutil.STATUS_STOPPED for process in stopped))
 
     def go_on(self):
         if self._process is not None:
-            self._process.send_signal(signal.SIGCONT)
+            self._signal(signal.SIGCONT)
+
+    def _signal(self, number):
+        """Signal the server and the processes in which it serves its clients, one each; return them."""
+        server = psutil.Process(self._process.pid)
+        server.suspend()  # it starts no other meanwhile
+        processes = [*server.children(), server]  # the server last: without it the others end by themselves
+        for process in processes:
+            process.send_signal(number)
+        return processes

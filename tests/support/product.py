@@ -5,12 +5,12 @@ import os
 import signal
 import subprocess
 import sys
-import time
 import urllib.request
 from pathlib import Path
 
 from tests.support.pkcs11_standins import PIN, Token
 from tests.support.servers.ports import free_ports
+from tests.support.waiting import wait_until
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 START_TIMEOUT_S = 60
@@ -26,21 +26,13 @@ COMMANDS = {
 }  # fmt: skip
 
 
-def wait_until(condition, timeout_s=30):
-    """Return the first true answer of ``condition``; fail after ``timeout_s``."""
-    deadline = time.monotonic() + timeout_s
-    while True:
-        answer = condition()
-        if answer:
-            return answer
-        assert time.monotonic() < deadline, f"still not so after {timeout_s} s: {condition}"
-        time.sleep(0.02)
-
-
 class Product:
     """A Keepsite with database, broker and token of its own; ``start`` and ``kill`` by process name."""
 
-    def __init__(self, folder, *, database_url=None, broker_url=None, pin=PIN, **environment):
+    def __init__(
+        self, folder, *, database_url=None, broker_url=None, pin=PIN, checkout=CHECKOUT, **environment
+    ):
+        self.checkout = checkout
         self.folder = Path(folder)
         self.folder.mkdir(parents=True, exist_ok=True)
         self.token = Token(self.folder, pin=pin)
@@ -84,7 +76,7 @@ class Product:
     def _python(self, *arguments, check=True):
         done = subprocess.run(
             [sys.executable, *arguments],
-            cwd=CHECKOUT, env=self.environment, capture_output=True, text=True, check=False,
+            cwd=self.checkout, env=self.environment, capture_output=True, text=True, check=False,
         )  # fmt: skip
         if check:
             assert done.returncode == 0, done.stderr
@@ -96,7 +88,7 @@ class Product:
             log = (self.folder / f"{name}.log").open("ab")
             self.processes[name] = subprocess.Popen(
                 [sys.executable, *COMMANDS[name.partition("-")[0]]],  # "worker-2" is one more worker
-                cwd=CHECKOUT, env=self.environment, stdout=log, stderr=log, start_new_session=True,
+                cwd=self.checkout, env=self.environment, stdout=log, stderr=log, start_new_session=True,
             )  # fmt: skip
             log.close()
         if "api" in self.processes:

@@ -19,10 +19,11 @@ from pathlib import Path
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-from tests.support.product import CHECKOUT, Product, wait_until
+from tests.support.product import CHECKOUT, Product
 from tests.support.product_rows import ProductRows
 from tests.support.servers.mariadb import MariaDB
 from tests.support.traffic import Traffic
+from tests.support.waiting import wait_until
 
 GRACE_S = 3
 ENOUGH_ROWS = 2_000  # so many take long enough to be killed in between

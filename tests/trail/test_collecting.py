@@ -9,7 +9,7 @@ from django.conf import settings as django_settings
 
 from keepsite.trail.collecting import MAX_LINES, Collector, Copies, alone, keep_collecting
 from keepsite.trail.models import AuditChain, AuditRecord
-from tests.support.product import wait_until
+from tests.support.waiting import wait_until
 from tests.trail.conftest import Node
 
 

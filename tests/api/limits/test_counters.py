@@ -6,8 +6,8 @@ import pytest
 
 from keepsite.api.limits import counters
 from keepsite.api.limits.counters import LocalCounters, SharedCounters
-from tests.support.product import wait_until
 from tests.support.servers.memcached import Memcached
+from tests.support.waiting import wait_until
 
 
 @pytest.fixture

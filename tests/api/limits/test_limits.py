@@ -11,7 +11,7 @@ from django.test.utils import CaptureQueriesContext
 
 from keepsite.api import limits
 from tests.support.callers import Caller
-from tests.support.product import wait_until
+from tests.support.waiting import wait_until
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
