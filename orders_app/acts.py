@@ -44,6 +44,7 @@ class ShortReasonForm(ReasonForm):
     """A reason that also fits into the order, where its client reads it."""
 
     reason = forms.CharField(
+        label=gettext_lazy("Reason"),
         max_length=LONGEST_REASON_CHARS,
         help_text=gettext_lazy(
             "Its client reads it in the order's error; it is kept in the audit trail too."

@@ -236,14 +236,13 @@ class ActingAdmin(ReadOnlyAdmin):
 
     def _notice(self, act: Act, left_out: int, *, is_asked_for: bool) -> Notice | None:
         if left_out:
-            words = ngettext("One of the chosen rows is", "%(left_out)s of the chosen rows are", left_out) % {
-                "left_out": left_out
-            }
-            return Notice(
-                tone=Tone.WARNING,
-                message=_("%(words)s left out: %(label)s makes no sense in the state they are in.")
-                % {"words": words, "label": act.label},
+            words = ngettext(
+                "One of the chosen rows is left out: %(label)s makes no sense in the state it is in.",
+                "%(count)s of the chosen rows are left out: %(label)s makes no sense in the state they are"
+                " in.",
+                left_out,
             )
+            return Notice(tone=Tone.WARNING, message=words % {"count": left_out, "label": act.label})
         if is_asked_for and self._needs_approval(act):
             return Notice(
                 tone=Tone.WAITING,

@@ -89,13 +89,11 @@ def deleted_notice(row: Any, *, noun: str, is_recoverable: bool) -> Notice:  # A
     """What the page of a deleted row says first."""
     if is_recoverable:
         until = row.deleted_at + window()
-        words = _("It can be restored until %(until)s.") % {"until": written(until)}
+        outlook = _("It can be restored until %(until)s.") % {"until": written(until)}
     else:
-        words = _("It cannot be restored any more; it stays until the next purge.")
-    return Notice(
-        tone=Tone.QUIET,
-        message=_("This %(noun)s is deleted: no client sees it. %(words)s") % {"noun": noun, "words": words},
-    )
+        outlook = _("It cannot be restored any more; it stays until the next purge.")
+    deleted = _("This %(noun)s is deleted: no client sees it.") % {"noun": noun}
+    return Notice(tone=Tone.QUIET, message=f"{deleted} {outlook}")
 
 
 def chosen_table(rows: Rows) -> Table:
@@ -252,7 +250,7 @@ class _Purging(Act):
             if left
             else ()
         )
-        return Outcome(done=_("Purged for good: %(words)s.") % {"words": words}, refused=refused)
+        return Outcome(done=_("Purged for good: %(rows)s.") % {"rows": words}, refused=refused)
 
 
 class PurgeRows(_Purging):

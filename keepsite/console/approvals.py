@@ -184,11 +184,9 @@ class Approve(_Deciding):
         self._require_permission(request, _operator(actor.user_id))
         if commands.is_about_command(request):
             services.approve(request, actor=actor, reason=wanted["reason"])
-            words = _("%(requested_by)s may run it once, until %(expires_at)s.") % {
-                "requested_by": request.requested_by,
-                "expires_at": written(request.expires_at),
-            }
-            return Outcome(done=_("Approved: %(words)s") % {"words": words})
+            words = _("Approved: %(requested_by)s may run it once, until %(expires_at)s.")
+            told = {"requested_by": request.requested_by, "expires_at": written(request.expires_at)}
+            return Outcome(done=words % told)
         requester = _operator(request.requested_by)
         if requester is None or not _may_do(request, requester):
             raise Conflict(

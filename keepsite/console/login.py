@@ -16,6 +16,7 @@ from django.template.response import TemplateResponse
 from django.urls import reverse
 from django.utils.crypto import constant_time_compare
 from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
 
 from keepsite.acts.proof import CODE_ATTRIBUTES, attempt_of
 from keepsite.console.sessions import SECOND_FACTOR
@@ -158,8 +159,12 @@ def _warn_of_few_codes(request: HttpRequest, authenticator: Authenticator) -> No
     left = second_factor.recovery_codes_left(authenticator)
     if left < second_factor.FEW_RECOVERY_CODES:
         words = (
-            _("Only %(left)s of your recovery codes are") % {"left": left}
-            if left > 1
-            else _("%(words)s of your recovery codes is") % {"words": _("One") if left else _("None")}
+            ngettext(
+                "One of your recovery codes is left. Make new ones under Second factor.",
+                "Only %(count)s of your recovery codes are left. Make new ones under Second factor.",
+                left,
+            )
+            if left
+            else _("None of your recovery codes is left. Make new ones under Second factor.")
         )
-        messages.warning(request, _("%(words)s left. Make new ones under Second factor.") % {"words": words})
+        messages.warning(request, words % {"count": left})

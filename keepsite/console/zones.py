@@ -12,7 +12,7 @@ from django.http import HttpRequest
 from django.utils import timezone
 
 COOKIE = "keepsite_zone"
-UTC = "UTC"
+DEFAULT = "UTC"
 REGIONS = (
     "Africa",
     "America",
@@ -36,13 +36,13 @@ def use_chosen(zone: str | None) -> None:
 def zone_of_browser(request: HttpRequest) -> str:
     """What the browser said its zone is; UTC if it said nothing, or nothing that exists."""
     said = request.COOKIES.get(COOKIE, "")
-    return said if said in known_zones() else UTC
+    return said if said in known_zones() else DEFAULT
 
 
 @cache
 def known_zones() -> frozenset[str]:
     """Every zone by its IANA name; what systems add for themselves, like localtime, is none."""
-    return frozenset(zone for zone in available_timezones() if "/" in zone) | {UTC}
+    return frozenset(zone for zone in available_timezones() if "/" in zone) | {DEFAULT}
 
 
 @cache

@@ -182,9 +182,8 @@ def _pill(key: APIKey, now: datetime) -> SafeString:
 def _notice(key: APIKey, now: datetime) -> Notice | None:
     if key.is_valid(now):
         return None
-    word = "revoked" if key.revoked_at else "expired"
-    return Notice(
-        tone=Tone.QUIET,
-        message=_("This key has %(words)s%(word)s: it opens nothing.")
-        % {"words": _("been ") if key.revoked_at else "", "word": word},
+    revoked, expired = (
+        _("This key has been revoked: it opens nothing."),
+        _("This key has expired: it opens nothing."),
     )
+    return Notice(tone=Tone.QUIET, message=revoked if key.revoked_at else expired)

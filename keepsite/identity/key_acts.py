@@ -213,10 +213,13 @@ class RevokeKey(Act):
             rows, lambda key: api_keys.revoke_api_key(key, actor=actor, reason=wanted["reason"])
         )
         words = (
-            _("The API key %(row)s is") % {"row": rows[0]}
+            _("The API key %(row)s is revoked on every node.") % {"row": rows[0]}
             if len(rows) == 1
-            else ngettext("%(done)s API keys are", "%(done)s API keys are", len(rows)) % {"done": done}
+            else ngettext(
+                "%(count)s API key is revoked on every node.",
+                "%(count)s API keys are revoked on every node.",
+                done,
+            )
+            % {"count": done}
         )
-        return Outcome(
-            done=_("%(words)s revoked on every node.") % {"words": words} if done else "", refused=refused
-        )
+        return Outcome(done=words if done else "", refused=refused)

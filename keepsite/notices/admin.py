@@ -133,8 +133,8 @@ class Acknowledge(Act):
         done, refused = one_by_one(
             rows, lambda row: services.acknowledge(row, actor=actor, reason=wanted["reason"])
         )
-        words = ngettext("The notice is", "%(done)s notices are", done) % {"done": done}
-        return Outcome(done=_("%(words)s acknowledged.") % {"words": words} if done else "", refused=refused)
+        words = ngettext("The notice is acknowledged.", "%(count)s notices are acknowledged.", done)
+        return Outcome(done=words % {"count": done} if done else "", refused=refused)
 
 
 class KindFilter(ChoiceFilter):
@@ -377,10 +377,8 @@ def notice_pill(notice: Notice) -> SafeString:
 
 
 def _first(message: Message) -> str:
-    more = (
-        _(" (and %(number)s more)") % {"number": len(message.events) - 1} if len(message.events) > 1 else ""
-    )
-    return f"{message.events[0]['event']}: {message.events[0]['text']}{more}"
+    first, more = f"{message.events[0]['event']}: {message.events[0]['text']}", len(message.events) - 1
+    return _("%(first)s (and %(count)s more)") % {"first": first, "count": more} if more else first
 
 
 def _next(message: Message) -> SafeString:

@@ -38,15 +38,14 @@ class LockedOut(LimitReached):
     def __init__(self, until: datetime, *, now: datetime) -> None:
         left_s = max(1, math.ceil((until - now).total_seconds()))
         minutes = math.ceil(left_s / 60)
-        words = ngettext("a minute", "%(minutes)s minutes", minutes) % {"minutes": minutes}
-        super().__init__(
-            _(
-                "Too many wrong passwords or codes. Wait %(words)s, then try again; or ask another"
-                " operator to release the lock."
-            )
-            % {"words": words},
-            retry_after_s=left_s,
+        words = ngettext(
+            "Too many wrong passwords or codes. Wait a minute, then try again; or ask another operator to"
+            " release the lock.",
+            "Too many wrong passwords or codes. Wait %(count)s minutes, then try again; or ask another"
+            " operator to release the lock.",
+            minutes,
         )
+        super().__init__(words % {"count": minutes}, retry_after_s=left_s)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -8,6 +8,7 @@ from django.contrib.admin.templatetags.admin_list import result_headers
 from django.contrib.admin.views.main import ORDER_VAR, PAGE_VAR, SEARCH_VAR, ChangeList
 from django.contrib.humanize.templatetags.humanize import intcomma
 from django.utils.safestring import SafeString
+from django.utils.translation import get_language
 from django.utils.translation import gettext as _
 
 from keepsite.readonly.cells import text
@@ -164,9 +165,10 @@ class ListPage:
 def _summary(found: ChangeList, admin: "ReadOnlyAdmin") -> str:
     total = found.result_count
     noun = admin.title if total == 1 else admin.title_plural
-    noun = noun if noun[:2].isupper() or noun[:1].islower() else noun[:1].lower() + noun[1:]
+    if get_language() == "en" and not noun[:2].isupper():  # others may write nouns with a capital
+        noun = noun[:1].lower() + noun[1:]
     if total <= found.list_per_page:
-        return f"{intcomma(total)} {noun}"
+        return _("%(total)s %(noun)s") % {"total": intcomma(total), "noun": noun}
     first = (found.page_num - 1) * found.list_per_page + 1
     last = min(first + found.list_per_page - 1, total)
     return _("%(first)s to %(last)s of %(total)s %(noun)s") % {

@@ -346,8 +346,10 @@ def _where(row: AuditRecord, *, now: datetime) -> Section:
             Fact(
                 label=_("Chain"),
                 value=link(detail_url(AuditChain, chain.pk), chain.node),
-                note=_("Segment %(number)s, %(words)s.")
-                % {"number": segment.number, "words": _("sealed") if sealed else _("not sealed yet")},
+                note=(
+                    _("Segment %(number)s, sealed.") if sealed else _("Segment %(number)s, not sealed yet.")
+                )
+                % {"number": segment.number},
             ),
         ),
     )

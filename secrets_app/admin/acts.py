@@ -78,17 +78,16 @@ class DeleteSecrets(Act):
             rows, lambda row: services.withdraw_secret(row.pk, actor=actor, reason=wanted["reason"])
         )
         words = (
-            _("The secret %(row)s is") % {"row": rows[0]}
+            _("The secret %(row)s is deleted, and can be restored for %(days)s days.")
             if len(rows) == 1
-            else ngettext("%(done)s secrets are", "%(done)s secrets are", len(rows)) % {"done": done}
+            else ngettext(
+                "%(count)s secret is deleted, and can be restored for %(days)s days.",
+                "%(count)s secrets are deleted, and can be restored for %(days)s days.",
+                done,
+            )
         )
-        return Outcome(
-            done=_("%(words)s deleted, and can be restored for %(days)s days.")
-            % {"words": words, "days": settings.RECOVERY_DAYS}
-            if done
-            else "",
-            refused=refused,
-        )
+        told = {"row": rows[0], "count": done, "days": settings.RECOVERY_DAYS}
+        return Outcome(done=words % told if done else "", refused=refused)
 
 
 def _chosen_secrets(ids: Collection[str], reason: str) -> services.Purging:

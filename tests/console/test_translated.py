@@ -9,11 +9,15 @@ from html.parser import HTMLParser
 
 import pytest
 from django.apps import apps
+from django.contrib import admin
 from django.contrib.auth.models import User
 from django.db.models import CharField, JSONField, TextField
+from django.http import HttpRequest
+from django.utils import timezone
 from django.utils.translation import trans_real
 
 from keepsite.approvals.models import ActRequest
+from keepsite.console.checks import languages_have_translations
 from secrets_app.models import Secret
 from tests.console.pages import act_url, declared_acts, detail_pages, list_pages
 from tests.console.plausible import fill
@@ -152,17 +156,21 @@ def page_in(pseudo, console):
     return read
 
 
+def rows_for(model, act):
+    """A row that the act makes sense for, and one that it does not."""
+    found = {}
+    for row in admin.site.get_model_admin(model).get_queryset(HttpRequest()).order_by("pk")[:60]:
+        found.setdefault(act.applies_to(row, now=timezone.now()), row.pk)
+    return found.values()
+
+
 class TestEveryPage:
     def test_says_nothing_that_cannot_be_translated(self, store, page_in):
         known = vocabulary()
         acts = [
             act_url(model, act.name, pk)
             for model, act in declared_acts()
-            for pk in (
-                [None]
-                if act.scope == "list"
-                else model.objects.order_by("pk").values_list("pk", flat=True)[:4]
-            )
+            for pk in ([None] if act.scope == "list" else rows_for(model, act))
         ]
         own = ["/admin/second-factor/", "/admin/password_change/", "/admin/nothing/", "/admin/search/?q="]
         urls = ["/admin/", "/admin/live/", *own, *list_pages(), *detail_pages()[::2], *acts]
@@ -215,6 +223,15 @@ class TestCatalogues:
         assert '<html lang="de"' in answer.content.decode()
         assert answer["Content-Language"] == "de"
         assert "Accept-Language" in answer["Vary"]
+
+    def test_one_that_is_missing_is_said_by_check(self, settings, tmp_path):
+        settings.LOCALE_PATHS = [str(tmp_path)]
+        settings.LANGUAGES = [("en", "en"), ("pt-br", "pt-br")]
+
+        (found,) = languages_have_translations(None)
+
+        assert "'pt-br'" in found.msg
+        assert "pt_BR/LC_MESSAGES/django.mo" in found.hint
 
     def test_without_one_everything_is_english(self, console):
         answer = console.get("/admin/", headers={"Accept-Language": "de"})

@@ -1,7 +1,7 @@
 """The zone in which an operator reads dates: what it is, and choosing another."""
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 
 from django import forms
 from django.contrib.auth.models import User
@@ -10,9 +10,9 @@ from django.utils.translation import gettext as _
 
 from keepsite import writes
 from keepsite.console.models import Preference
-from keepsite.console.zones import UTC, zone_of_browser, zones_by_region
+from keepsite.console.zones import DEFAULT, zone_of_browser, zones_by_region
 from keepsite.errors import KeepsiteError
-from keepsite.readonly import Fact, relative
+from keepsite.readonly import TO_THE_SECOND, Fact, written
 from keepsite.translation import gettext_lazy
 
 
@@ -27,7 +27,7 @@ class ZoneForm(forms.Form):
             "zone_of_browser": zone_of_browser(request)
         }
         field = self.fields["zone"]
-        field.choices = [("", by_itself), (UTC, UTC), *zones_by_region()]  # type: ignore[attr-defined]  # it is a choice
+        field.choices = [("", by_itself), (DEFAULT, DEFAULT), *zones_by_region()]  # type: ignore[attr-defined]  # it is a choice
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,4 +55,10 @@ def time_zone_page(request: HttpRequest, *, now: datetime) -> ZonePage | None:
             form.add_error(None, error.public)
         else:
             return None
-    return ZonePage(facts=(Fact(label=_("Now"), value=relative(now, now=now)),), form=form)
+    in_utc = now.astimezone(UTC).strftime(TO_THE_SECOND)
+    fact = Fact(
+        label=_("Now"),
+        value=written(now, TO_THE_SECOND),
+        note=_("That is %(moment)s in UTC.") % {"moment": in_utc},
+    )
+    return ZonePage(facts=(fact,), form=form)

@@ -53,7 +53,10 @@ def live_run(run: KEKRun, *, now: datetime) -> LiveRun:
         "total": intcomma(total),
     }
     if progress.failed:
-        numbers += _(", %(failed)s failed") % {"failed": intcomma(progress.failed)}
+        numbers = _("%(numbers)s, %(failed)s failed") % {
+            "numbers": numbers,
+            "failed": intcomma(progress.failed),
+        }
     return LiveRun(
         state=run_pill(run, now=now),
         notice=_notice(run, now=now),
@@ -113,9 +116,9 @@ def _failed(run: KEKRun) -> str:
             " Mend what stands beside each, then try them again."
         )
     return _(
-        "It gave up (%(value)s): the HSM or the database was away, or refused. Nothing is half"
+        "It gave up (%(error)s): the HSM or the database was away, or refused. Nothing is half"
         " done. Look at the HSM's members, then try again."
-    ) % {"value": run.last_error or _("no reason was noted")}
+    ) % {"error": run.last_error or _("no reason was noted")}
 
 
 def _lost(run: KEKRun) -> str:

@@ -117,8 +117,8 @@ class GenerateMKEK(Act):
         )
         return Outcome(
             done=(
-                _("MKEK %(label)s is generated. Its key check value, for the protocol: %(value)s.")
-                % {"label": new.mkek.label, "value": new.mkek.kcv or _("not given by this token")}
+                _("MKEK %(label)s is generated. Its key check value, for the protocol: %(kcv)s.")
+                % {"label": new.mkek.label, "kcv": new.mkek.kcv or _("not given by this token")}
             ),
             refused=(NOT_BOUND,) if new.gives_out else (),
             url=detail_url(MKEK, new.mkek.pk),
@@ -230,7 +230,8 @@ def _proofs(mkek: MKEK) -> tuple[Fact, ...]:
     for view in views:
         why_not = view.proofs[mkek.canary.key_id]
         if not why_not or view.state is State.UP:
-            words = PROOF_WORDS.get(why_not, f"does not open its canary ({why_not})")
+            unknown = _("does not open its canary (%(error)s)") % {"error": why_not}
+            words = str(PROOF_WORDS.get(why_not, unknown))
         else:
             words = _("is %(state)s: not asked") % {"state": view.state}
         facts.append(Fact(label=_("Member %(name)s") % {"name": view.name}, value=words))

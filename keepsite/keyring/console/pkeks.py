@@ -226,7 +226,7 @@ class ProjectKEKAdmin(ActingAdmin):
         limit = settings.PKEK_MAX_ENCRYPTIONS
         words = text(pkek.encryptions)
         return (
-            _("%(words)s of %(limit)s") % {"words": words, "limit": intcomma(limit)}
+            _("%(number)s of %(limit)s") % {"number": words, "limit": intcomma(limit)}
             if limit and pkek.encryptions * 2 > limit
             else words
         )
@@ -242,6 +242,13 @@ class ProjectKEKAdmin(ActingAdmin):
         return moment(pkek.retired_at)
 
 
+def _either(limits: list[str]) -> str:
+    if len(limits) < 2:  # noqa: PLR2004  # there are two kinds of limit
+        return "".join(limits)
+    first, second = limits
+    return _("%(first)s or %(second)s") % {"first": first, "second": second}
+
+
 def _notice(pkek: ProjectKEK) -> Notice | None:
     if pkek.due_at is None:
         return None
@@ -249,13 +256,10 @@ def _notice(pkek: ProjectKEK) -> Notice | None:
     if settings.PKEK_MAX_DAYS:
         limits.append(_("older than %(days)s days") % {"days": settings.PKEK_MAX_DAYS})
     if settings.PKEK_MAX_ENCRYPTIONS:
-        limits.append(
-            _("over %(pkek_max_encryptions)s stored rows")
-            % {"pkek_max_encryptions": intcomma(settings.PKEK_MAX_ENCRYPTIONS)}
-        )
+        limits.append(_("over %(limit)s stored rows") % {"limit": intcomma(settings.PKEK_MAX_ENCRYPTIONS)})
     since = written(pkek.due_at, TO_THE_DAY)
     return Notice(
         tone=Tone.WARNING,
-        message=_("It is due since %(since)s: %(join)s. Rotate it, then re-encrypt.")
-        % {"since": since, "join": " or ".join(limits)},
+        message=_("It is due since %(since)s: %(limits)s. Rotate it, then re-encrypt.")
+        % {"since": since, "limits": _either(limits)},
     )

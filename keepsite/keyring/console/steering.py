@@ -80,8 +80,12 @@ class ResumeRun(SteerRun):
 
     def lead(self, rows: Rows) -> str:
         """What that means."""
-        by = "" if rows and rows[0].by_workers else _(" A command began it; workers go on with it.")
-        return _("Workers go on where it stopped. Rows that failed are tried again.%(by)s") % {"by": by}
+        if rows and rows[0].by_workers:
+            return _("Workers go on where it stopped. Rows that failed are tried again.")
+        return _(
+            "Workers go on where it stopped. Rows that failed are tried again. A command began it;"
+            " workers go on with it."
+        )
 
     def steer(self, run: KEKRun, *, actor: audit.Actor, wanted: dict[str, Any]) -> str:  # Any: a form
         """By workers."""

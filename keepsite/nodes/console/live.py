@@ -220,18 +220,19 @@ def _notice(
 
 
 def _under_way(promotion: Promotion, steps: Sequence[PromotionStep], limits: NodeLimits) -> str:
-    begin = _("Rolling back. ") if promotion.state == Promotion.State.ROLLING_BACK else ""
+    begin = [_("Rolling back.")] if promotion.state == Promotion.State.ROLLING_BACK else []
     under_way = next((step for step in steps if step.state == PromotionStep.State.RUNNING), None)
     if under_way is None:
-        return _("%(begin)sA node agent takes the next step within seconds.") % {"begin": begin}
-    waits = {
-        PromotionStep.Act.TO_GREEN: _(" and is then watched for %(total_seconds)s s")
-        % {"total_seconds": f"{limits.settle.total_seconds():g}"},
-        PromotionStep.Act.DRAIN: _(" until no request and no message is left there"),
-    }.get(PromotionStep.Act(under_way.act), "")
-    return _("%(begin)sStep %(number)s: %(step_words)s%(waits)s.") % {
-        "begin": begin,
+        return " ".join([*begin, _("A node agent takes the next step within seconds.")])
+    words = {
+        PromotionStep.Act.TO_GREEN: _("Step %(number)s: %(step)s and is then watched for %(seconds)s s."),
+        PromotionStep.Act.DRAIN: _(
+            "Step %(number)s: %(step)s until no request and no message is left there."
+        ),
+    }.get(PromotionStep.Act(under_way.act), _("Step %(number)s: %(step)s."))
+    told = {
         "number": under_way.position + 1,
-        "step_words": step_words(under_way),
-        "waits": waits,
+        "step": step_words(under_way),
+        "seconds": f"{limits.settle.total_seconds():g}",
     }
+    return " ".join([*begin, words % told])

@@ -242,9 +242,9 @@ def _open_promotion() -> Fact:
 def _is_and_should(node: Node) -> str:
     if node.state == node.wanted:
         return state_words(node.state)
-    return _("%(state_words)s, and is to be %(state_words_2)s") % {
-        "state_words": state_words(node.state),
-        "state_words_2": state_words(node.wanted),
+    return _("%(state)s, and is to be %(wanted)s") % {
+        "state": state_words(node.state),
+        "wanted": state_words(node.wanted),
     }
 
 

@@ -81,10 +81,12 @@ class StartPromotion(Act):
     def idle_words(self, rows: Rows) -> str:  # noqa: ARG002  # of the list as a whole
         """How many."""
         failed = sum(not check.holds for check in self._checks)
-        words = ngettext("One check does", "%(failed)s checks do", failed) % {"failed": failed}
-        return _(
-            "%(words)s not hold, so nothing is started. Mend what stands there, and reload the page."
-        ) % {"words": words}
+        return ngettext(
+            "One check does not hold, so nothing is started. Mend what stands there, and reload the page.",
+            "%(count)s checks do not hold, so nothing is started. Mend what stands there, and reload the"
+            " page.",
+            failed,
+        ) % {"count": failed}
 
     def phrase(self, rows: Rows) -> str:  # noqa: ARG002  # of the list as a whole
         """What must be typed."""

@@ -70,5 +70,5 @@ def troubles(altered: list[str]) -> list[Trouble]:
     """A trail that somebody has been at."""
     if not altered:
         return []
-    words = _("The audit trail of %(join)s is not whole: see Audit chains.") % {"join": ", ".join(altered)}
+    words = _("The audit trail of %(nodes)s is not whole: see Audit chains.") % {"nodes": ", ".join(altered)}
     return [Trouble(tone=Tone.BAD, sentence=words, part=NAME)]

@@ -32,13 +32,13 @@ def expiring_keys(stock: Stock) -> list[Trouble]:
         return []
     words = many(
         stock.expiring_keys,
-        ngettext("%(count)s API key expires", "%(count)s API keys expire", stock.expiring_keys),
+        ngettext(
+            "%(count)s API key expires within two weeks.",
+            "%(count)s API keys expire within two weeks.",
+            stock.expiring_keys,
+        ),
     )
-    return [
-        Trouble(
-            tone=Tone.WARNING, sentence=_("%(words)s within two weeks.") % {"words": words}, part="projects"
-        )
-    ]
+    return [Trouble(tone=Tone.WARNING, sentence=words, part="projects")]
 
 
 def _fine(stock: Stock, fleet: FleetFigures) -> str:

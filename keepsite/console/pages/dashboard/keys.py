@@ -99,18 +99,16 @@ def troubles(stock: Stock, found: list[KEKRun], *, now: datetime) -> list[Troubl
         result.append(Trouble(tone=Tone.BAD, sentence=words, part=NAME))
     lost = sum(runs.is_lost(run, now=now) for run in found)
     if lost:
-        words = _("%(count)s no sign of life.") % {
-            "count": many(
-                lost, ngettext("%(count)s rotation run gives", "%(count)s rotation runs give", lost)
-            )
-        }
-        result.append(Trouble(tone=Tone.WARNING, sentence=words, part=RUNS_NAME))
+        words = ngettext(
+            "%(count)s rotation run gives no sign of life.",
+            "%(count)s rotation runs give no sign of life.",
+            lost,
+        )
+        result.append(Trouble(tone=Tone.WARNING, sentence=many(lost, words), part=RUNS_NAME))
     due = sum(one.is_due for one in stock.generations)
     if due:
-        words = _("%(count)s due for rotation.") % {
-            "count": many(due, ngettext("%(count)s pKEK is", "%(count)s pKEKs are", due))
-        }
-        result.append(Trouble(tone=Tone.WARNING, sentence=words, part=NAME))
+        words = ngettext("%(count)s pKEK is due for rotation.", "%(count)s pKEKs are due for rotation.", due)
+        result.append(Trouble(tone=Tone.WARNING, sentence=many(due, words), part=NAME))
     return result
 
 
@@ -121,15 +119,12 @@ def _tone(stock: Stock) -> Tone:
 
 
 def _of(label: str, generations: list[Generation], state: str) -> Fact:
-    secrets = many(
-        sum(one.secrets for one in generations),
-        ngettext("%(count)s secret", "%(count)s secrets", sum(one.secrets for one in generations)),
-    )
+    secrets = sum(one.secrets for one in generations)
     url = list_url(ProjectKEK, state=state)
     return Fact(
         label=label,
         value=link(url, text(len(generations))),
-        note=_("seal %(secrets)s") % {"secrets": secrets},
+        note=many(secrets, ngettext("seal %(count)s secret", "seal %(count)s secrets", secrets)),
     )
 
 

@@ -69,8 +69,8 @@ def part(nodes: list[Node], *, now: datetime) -> Part:
         )
         if nodes
         else None,
-        note=_("%(number)s more are in the list; those without a sign of life stand above.")
-        % {"number": len(nodes) - SHOWN}
+        note=_("%(count)s more are in the list; those without a sign of life stand above.")
+        % {"count": len(nodes) - SHOWN}
         if len(nodes) > SHOWN
         else "",
         empty="" if nodes else _("No node has registered: that is what a node agent does, one on each node."),
@@ -134,7 +134,7 @@ def _row(node: Node, *, is_heard: bool, now: datetime) -> Row:
 def _pill(node: Node, *, is_heard: bool) -> SafeString:
     colour = Colour(node.colour)
     if not is_heard:
-        return pill(_("Silent, was %(words)s") % {"words": WORDS[colour].lower()}, Tone.BAD)
+        return pill(_("Silent, was %(colour)s") % {"colour": WORDS[colour].lower()}, Tone.BAD)
     if node.is_draining:
-        return pill(_("%(words)s, draining") % {"words": WORDS[colour]}, Tone.WARNING)
+        return pill(_("%(colour)s, draining") % {"colour": WORDS[colour]}, Tone.WARNING)
     return pill(WORDS[colour], TONES[colour])

@@ -1,6 +1,7 @@
 from collections.abc import Mapping
 from datetime import datetime, timedelta
 
+from django.contrib.humanize.templatetags.humanize import intcomma
 from django.utils.timesince import timesince
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
@@ -60,28 +61,32 @@ def troubles(stock: Stock, waiting: WaitingFigures, *, now: datetime) -> list[Tr
     found = []
     if waiting.oldest_s > STALLED.total_seconds():
         age = timesince(now - timedelta(seconds=waiting.oldest_s), now, depth=1)
-        words = many(
-            waiting.waiting, ngettext("%(count)s order waits", "%(count)s orders wait", waiting.waiting)
-        )
-        sentence = _("%(words)s, the oldest for %(age)s: check the workers, the relay and the HSM.") % {
-            "words": words,
-            "age": age,
-        }
+        sentence = ngettext(
+            "%(count)s order waits, the oldest for %(age)s: check the workers, the relay and the HSM.",
+            "%(count)s orders wait, the oldest for %(age)s: check the workers, the relay and the HSM.",
+            waiting.waiting,
+        ) % {"count": intcomma(waiting.waiting), "age": age}
         found.append(Trouble(tone=Tone.BAD, sentence=sentence, part=NAME))
     if stock.failed_lately:
-        words = many(
-            stock.failed_lately, ngettext("%(count)s order", "%(count)s orders", stock.failed_lately)
+        sentence = many(
+            stock.failed_lately,
+            ngettext(
+                "%(count)s order failed in the last 24 hours.",
+                "%(count)s orders failed in the last 24 hours.",
+                stock.failed_lately,
+            ),
         )
-        sentence = _("%(words)s failed in the last 24 hours.") % {"words": words}
         found.append(Trouble(tone=Tone.WARNING, sentence=sentence, part=NAME))
     if waiting.dead_letters:
         words = many(
             waiting.dead_letters,
-            ngettext("%(count)s dead letter waits", "%(count)s dead letters wait", waiting.dead_letters),
+            ngettext(
+                "%(count)s dead letter waits for a decision.",
+                "%(count)s dead letters wait for a decision.",
+                waiting.dead_letters,
+            ),
         )
-        found.append(
-            Trouble(tone=Tone.WARNING, sentence=_("%(words)s for a decision.") % {"words": words}, part=NAME)
-        )
+        found.append(Trouble(tone=Tone.WARNING, sentence=words, part=NAME))
     return found
 
 

@@ -61,8 +61,8 @@ def troubles(stock: Stock) -> list[Trouble]:
     near = sum(bool(project.near) for project in stock.projects)
     if not near:
         return []
-    words = many(near, ngettext("%(count)s project is", "%(count)s projects are", near))
-    return [Trouble(tone=Tone.WARNING, sentence=_("%(words)s near a quota.") % {"words": words}, part=NAME)]
+    words = ngettext("%(count)s project is near a quota.", "%(count)s projects are near a quota.", near)
+    return [Trouble(tone=Tone.WARNING, sentence=many(near, words), part=NAME)]
 
 
 def _counted(number: int, **filters: str) -> SafeString:

@@ -1,8 +1,9 @@
+from django.contrib.humanize.templatetags.humanize import intcomma
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
 from keepsite.console.pages.dashboard.shapes import Chart, Column, Part, Trouble
-from keepsite.console.pages.dashboard.words import many, mark
+from keepsite.console.pages.dashboard.words import mark
 from keepsite.fleet.figures import FleetFigures, Minute, RequestFigures
 from keepsite.fleet.words import latency, percent, rate
 from keepsite.readonly import Fact, Tone, link, list_url, missing, moment, text
@@ -49,12 +50,11 @@ def troubles(fleet: FleetFigures) -> list[Trouble]:
             found.append(Trouble(tone=tone, sentence=words, part=NAME))
     if fleet.silent:
         names = ", ".join(fleet.silent[:SHOWN_NODES])
-        words = _("%(count)s stopped to report: %(names)s.") % {
-            "count": many(
-                len(fleet.silent), ngettext("%(count)s node has", "%(count)s nodes have", len(fleet.silent))
-            ),
-            "names": names,
-        }
+        words = ngettext(
+            "%(count)s node has stopped to report: %(names)s.",
+            "%(count)s nodes have stopped to report: %(names)s.",
+            len(fleet.silent),
+        ) % {"count": intcomma(len(fleet.silent)), "names": names}
         found.append(Trouble(tone=Tone.WARNING, sentence=words, part=NAME))
     return found
 
@@ -103,16 +103,11 @@ def _coverage(fleet: FleetFigures) -> str:
         return ""
     names = ", ".join(fleet.reporting[:SHOWN_NODES])
     more = len(fleet.reporting) - SHOWN_NODES
-    covered = (
-        _("%(names)s and %(count)s more")
-        % {"names": names, "count": many(more, ngettext("%(count)s node", "%(count)s nodes", more))}
-        if more > 0
-        else names
-    )
-    missing_ones = (
-        _(" Missing: %(join)s.") % {"join": ", ".join(fleet.silent[:SHOWN_NODES])} if fleet.silent else ""
-    )
-    return _(
-        "As counted on %(covered)s, since each node's processes began.%(missing_ones)s The lists"
-        " hold what the audit trail keeps copies of."
-    ) % {"covered": covered, "missing_ones": missing_ones}
+    if more > 0:
+        words = ngettext("%(names)s and %(count)s node more", "%(names)s and %(count)s nodes more", more)
+        names = words % {"names": names, "count": intcomma(more)}
+    sentences = [_("As counted on %(nodes)s, since each node's processes began.") % {"nodes": names}]
+    if fleet.silent:
+        sentences.append(_("Missing: %(nodes)s.") % {"nodes": ", ".join(fleet.silent[:SHOWN_NODES])})
+    sentences.append(_("The lists hold what the audit trail keeps copies of."))
+    return " ".join(sentences)
