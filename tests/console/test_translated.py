@@ -18,6 +18,7 @@ from django.utils.translation import trans_real
 
 from keepsite.approvals.models import ActRequest
 from keepsite.console.checks import languages_have_translations
+from keepsite.console.zones import known_zones
 from secrets_app.models import Secret
 from tests.console.pages import act_url, declared_acts, detail_pages, list_pages
 from tests.console.plausible import fill
@@ -176,6 +177,11 @@ class TestEveryPage:
         urls = ["/admin/", "/admin/live/", *own, *list_pages(), *detail_pages()[::2], *acts]
 
         assert {url: words for url in urls if (words := untranslated(page_in(url), known))} == {}
+
+    def test_the_choice_of_zones_has_their_names_besides(self, page_in):
+        names = re.findall(r"[^\W\d_]{2,}", " ".join(known_zones()))
+
+        assert untranslated(page_in("/admin/time-zone/"), {*NAMES, *names, "olga"}) == set()
 
     def test_what_is_wrong_and_what_was_done(self, store, page_in):
         secret = Secret.objects.filter(deleted_at=None, expires_at=None).first()
