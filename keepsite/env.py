@@ -77,6 +77,8 @@ SCHEMA: dict[str, tuple[type, Any]] = {
     "KEEPSITE_CONSOLE_LOCKOUT_AFTER": (int, 5),  # wrong passwords or codes in a row
     "KEEPSITE_CONSOLE_LOCKOUT_S": (int, 60),  # the first lock; each further one lasts twice as long
     "KEEPSITE_CONSOLE_LOCKOUT_MAX_S": (int, 900),  # the longest
+    "KEEPSITE_LANGUAGES": (list, []),  # that the console may be in besides English: de,pt-br
+    "KEEPSITE_LOCALE_DIR": (str, ""),  # folder with a site's own translations: de/LC_MESSAGES/django.mo
     "KEEPSITE_TWO_PERSON_ACTS": (list, []),  # acts that another operator must approve: secret.purge
     "KEEPSITE_APPROVAL_H": (float, 24.0),  # hours in which they may
     # what operators are told without looking

@@ -20,7 +20,9 @@ WSGI_APPLICATION = "keepsite.wsgi.application"
 APPEND_SLASH = False  # a redirect would lose the body of a POST
 USE_TZ = True
 TIME_ZONE = "UTC"
-LANGUAGE_CODE = "en"
+LANGUAGE_CODE = "en"  # of all but the console's pages, whose readers may have another
+LANGUAGES = [("en", "en"), *((code, code) for code in env("KEEPSITE_LANGUAGES"))]
+LOCALE_PATHS = [env("KEEPSITE_LOCALE_DIR")] if env("KEEPSITE_LOCALE_DIR") else []
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 DATA_UPLOAD_MAX_MEMORY_SIZE = 1_000_000  # bytes; the API bounds its own bodies far below
 INSTALLED_APPS = [
@@ -64,6 +66,7 @@ MIDDLEWARE = [
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
+    "keepsite.console.middleware.ReaderMiddleware",
 ]
 TEMPLATES = [
     {

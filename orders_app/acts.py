@@ -5,26 +5,50 @@ from datetime import datetime
 from typing import Any
 
 from django import forms
+from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
 
 from keepsite import audit
 from keepsite.acts import Act, Outcome, ReasonForm, one_by_one
 from keepsite.acts.recovery import PurgeOverdue, PurgeRows, RestoreRows
 from keepsite.readonly import Heading, Row, Table, Tone, breakable, detail_url, moment, short_id, text
+from keepsite.translation import gettext_lazy
 from orders_app import dead_letters, recovery
 from orders_app.interventions import LONGEST_REASON_CHARS, cancel_order, retry_order
 from orders_app.models import DeadLetter, Order
+from orders_app.words import STATUSES
 from secrets_app.services import Purging, chosen_in_console, deleted_before, purge
 
-ORDER_HEADINGS = tuple(Heading(label=label) for label in ("Order", "Project", "State", "Why", "Placed (UTC)"))
-LETTER_HEADINGS = tuple(Heading(label=label) for label in ("Dead letter", "Task", "Reason", "Arrived (UTC)"))
+ORDER_HEADINGS = tuple(
+    Heading(label=label)
+    for label in (
+        gettext_lazy("Order"),
+        gettext_lazy("Project"),
+        gettext_lazy("State"),
+        gettext_lazy("Why"),
+        gettext_lazy("Placed"),
+    )
+)
+LETTER_HEADINGS = tuple(
+    Heading(label=label)
+    for label in (
+        gettext_lazy("Dead letter"),
+        gettext_lazy("Task"),
+        gettext_lazy("Reason"),
+        gettext_lazy("Arrived"),
+    )
+)
 
 
 class ShortReasonForm(ReasonForm):
     """A reason that also fits into the order, where its client reads it."""
 
     reason = forms.CharField(
+        label=gettext_lazy("Reason"),
         max_length=LONGEST_REASON_CHARS,
-        help_text="Its client reads it in the order's error; it is kept in the audit trail too.",
+        help_text=gettext_lazy(
+            "Its client reads it in the order's error; it is kept in the audit trail too."
+        ),
         widget=forms.TextInput(attrs={"autocomplete": "off"}),
     )
 
@@ -33,7 +57,7 @@ class RetryOrders(Act):
     """Have failed orders made after all, and waiting ones tried at once."""
 
     name = "retry"
-    label = "Retry"
+    label = gettext_lazy("Retry")
     permission = "orders_app.retry_order"
     scope = "many"
 
@@ -46,11 +70,16 @@ class RetryOrders(Act):
 
     def title(self, rows: Any) -> str:  # Any: orders
         """What the page asks."""
-        return f"Retry the {rows[0]}" if len(rows) == 1 else f"Retry {len(rows)} orders"
+        return (
+            _("Retry the %(row)s") % {"row": rows[0]}
+            if len(rows) == 1
+            else ngettext("Retry %(count)s orders", "Retry %(count)s orders", len(rows))
+            % {"count": len(rows)}
+        )
 
     def lead(self, rows: Any) -> str:  # noqa: ARG002  # Any: orders
         """What that means."""
-        return (
+        return _(
             "A failed order waits again, with all its attempts before it; one that waits out a pause is tried"
             " at once. A pair whose pass phrase went when it failed stays failed: its client places it anew."
         )
@@ -66,14 +95,22 @@ class RetryOrders(Act):
         done, refused = one_by_one(
             rows, lambda row: retry_order(row.pk, actor=actor, reason=wanted["reason"][:LONGEST_REASON_CHARS])
         )
-        return Outcome(done=_told(rows, done, "order", "handed out again"), refused=refused)
+        words = _told(
+            rows,
+            done,
+            one=_("The %(row)s is handed out again."),
+            several=ngettext(
+                "%(count)s order is handed out again.", "%(count)s orders are handed out again.", done
+            ),
+        )
+        return Outcome(done=words, refused=refused)
 
 
 class CancelOrders(Act):
     """End waiting orders with an error that their clients read."""
 
     name = "cancel"
-    label = "Cancel"
+    label = gettext_lazy("Cancel")
     permission = "orders_app.cancel_order"
     scope = "many"
     tone = Tone.BAD
@@ -86,11 +123,16 @@ class CancelOrders(Act):
 
     def title(self, rows: Any) -> str:  # Any: orders
         """What the page asks."""
-        return f"Cancel the {rows[0]}" if len(rows) == 1 else f"Cancel {len(rows)} orders"
+        return (
+            _("Cancel the %(row)s") % {"row": rows[0]}
+            if len(rows) == 1
+            else ngettext("Cancel %(count)s orders", "Cancel %(count)s orders", len(rows))
+            % {"count": len(rows)}
+        )
 
     def lead(self, rows: Any) -> str:  # noqa: ARG002  # Any: orders
         """What that means."""
-        return (
+        return _(
             "It ends with an error that says who ended it and why; a worker that is at it keeps nothing."
             " A pass phrase that came with it is forgotten."
         )
@@ -106,7 +148,13 @@ class CancelOrders(Act):
         done, refused = one_by_one(
             rows, lambda row: cancel_order(row.pk, actor=actor, reason=wanted["reason"])
         )
-        return Outcome(done=_told(rows, done, "order", "cancelled"), refused=refused)
+        words = _told(
+            rows,
+            done,
+            one=_("The %(row)s is cancelled."),
+            several=ngettext("%(count)s order is cancelled.", "%(count)s orders are cancelled.", done),
+        )
+        return Outcome(done=words, refused=refused)
 
 
 class RestoreOrders(RestoreRows):
@@ -128,20 +176,25 @@ class _Settle(Act):
 
     def title(self, rows: Any) -> str:  # Any: dead letters
         """What the page asks."""
-        what = f"the {rows[0]}" if len(rows) == 1 else f"{len(rows)} dead letters"
+        what = (
+            _("the %(row)s") % {"row": rows[0]}
+            if len(rows) == 1
+            else ngettext("%(count)s dead letters", "%(count)s dead letters", len(rows))
+            % {"count": len(rows)}
+        )
         return f"{self.label} {what}"
 
     def table(self, rows: Any) -> Table:  # Any: dead letters
         """Which."""
         return Table(
-            caption="What it is about",
+            caption=_("What it is about"),
             headings=LETTER_HEADINGS,
             rows=tuple(
                 Row.of(
                     LETTER_HEADINGS,
                     detail_url(DeadLetter, row.pk),
                     short_id(row.pk),
-                    breakable(row.task or "none named"),
+                    breakable(row.task or _("none named")),
                     text(row.reason),
                     moment(row.arrived_at),
                 )
@@ -154,7 +207,7 @@ class ReplayLetters(_Settle):
     """Put messages back into the queue they came from."""
 
     name = "replay"
-    label = "Replay"
+    label = gettext_lazy("Replay")
     permission = "orders_app.replay_deadletter"
 
     def applies_to(self, row: DeadLetter, *, now: datetime) -> bool:
@@ -163,7 +216,7 @@ class ReplayLetters(_Settle):
 
     def lead(self, rows: Any) -> str:  # noqa: ARG002  # Any: dead letters
         """What that means."""
-        return (
+        return _(
             "A relay puts it back within seconds. A release that still cannot take it puts it aside again;"
             " an order that is done is not done twice."
         )
@@ -175,21 +228,31 @@ class ReplayLetters(_Settle):
         done, refused = one_by_one(
             rows, lambda row: dead_letters.replay(row.pk, actor=actor, reason=wanted["reason"])
         )
-        return Outcome(done=_told(rows, done, "dead letter", "on the way back"), refused=refused)
+        words = _told(
+            rows,
+            done,
+            one=_("The %(row)s is on the way back."),
+            several=ngettext(
+                "%(count)s dead letter is on the way back.",
+                "%(count)s dead letters are on the way back.",
+                done,
+            ),
+        )
+        return Outcome(done=words, refused=refused)
 
 
 class DiscardLetters(_Settle):
     """Note that nothing is to be done about messages."""
 
     name = "discard"
-    label = "Discard"
+    label = gettext_lazy("Discard")
     permission = "orders_app.discard_deadletter"
     tone = Tone.BAD
     is_destructive = True
 
     def lead(self, rows: Any) -> str:  # noqa: ARG002  # Any: dead letters
         """What that means."""
-        return (
+        return _(
             "It cannot be replayed any more; its row is kept for the recovery window. No order depends on it:"
             " those that wait are handed out again."
         )
@@ -201,7 +264,15 @@ class DiscardLetters(_Settle):
         done, refused = one_by_one(
             rows, lambda row: dead_letters.discard(row.pk, actor=actor, reason=wanted["reason"])
         )
-        return Outcome(done=_told(rows, done, "dead letter", "discarded"), refused=refused)
+        words = _told(
+            rows,
+            done,
+            one=_("The %(row)s is discarded."),
+            several=ngettext(
+                "%(count)s dead letter is discarded.", "%(count)s dead letters are discarded.", done
+            ),
+        )
+        return Outcome(done=words, refused=refused)
 
 
 def _chosen(ids: Collection[str], reason: str) -> Purging:
@@ -214,7 +285,7 @@ def _due(moment: datetime, reason: str) -> Purging:
 
 def _orders(rows: Any) -> Table:  # Any: orders
     return Table(
-        caption="What it is about",
+        caption=_("What it is about"),
         headings=ORDER_HEADINGS,
         rows=tuple(
             Row.of(
@@ -222,7 +293,7 @@ def _orders(rows: Any) -> Table:  # Any: orders
                 detail_url(Order, row.pk),
                 short_id(row.pk),
                 breakable(str(row.project)),
-                text(row.get_status_display()),
+                STATUSES[row.status][0],
                 text(row.error_reason or row.last_fault),
                 moment(row.created_at),
             )
@@ -231,20 +302,35 @@ def _orders(rows: Any) -> Table:  # Any: orders
     )
 
 
-def _told(rows: Any, done: int, noun: str, outcome: str) -> str:  # Any: rows of the noun
+def _told(rows: Any, done: int, *, one: str, several: str) -> str:  # Any: orders or dead letters
     if not done:
         return ""
-    return f"The {rows[0]} is {outcome}." if len(rows) == 1 else f"{done} {noun}s are {outcome}."
+    return one % {"row": rows[0]} if len(rows) == 1 else several % {"count": done}
 
 
 ORDER_RESTORE = RestoreOrders(
-    noun="order", permission="orders_app.restore_order", restore=recovery.restore_order
+    noun=gettext_lazy("order"),
+    nouns=gettext_lazy("orders"),
+    permission="orders_app.restore_order",
+    restore=recovery.restore_order,
 )
 ORDER_ACTS: tuple[Act, ...] = (
     RetryOrders(),
     CancelOrders(),
     ORDER_RESTORE,
-    PurgeRows(noun="order", permission="orders_app.purge_order", purge=purge, chosen=_chosen),
-    PurgeOverdue(noun="order", permission="orders_app.purge_order", purge=purge, due=_due),
+    PurgeRows(
+        noun=gettext_lazy("order"),
+        nouns=gettext_lazy("orders"),
+        permission="orders_app.purge_order",
+        purge=purge,
+        chosen=_chosen,
+    ),
+    PurgeOverdue(
+        noun=gettext_lazy("order"),
+        nouns=gettext_lazy("orders"),
+        permission="orders_app.purge_order",
+        purge=purge,
+        due=_due,
+    ),
 )
 LETTER_ACTS: tuple[Act, ...] = (ReplayLetters(), DiscardLetters())

@@ -9,6 +9,7 @@ from django.http import HttpRequest, HttpResponse
 from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
+from django.utils.translation import gettext as _
 
 from keepsite.acts import ActingAdmin
 from keepsite.acts.recovery import DELETED_WORDS, deleted_notice, deleted_pill, deleted_states
@@ -39,37 +40,34 @@ from keepsite.readonly import (
     text,
     unbroken,
 )
+from keepsite.translation import gettext_lazy
 from orders_app.acts import LETTER_ACTS, ORDER_ACTS, ORDER_RESTORE
 from orders_app.figures import RecentDepths, waiting_figures
 from orders_app.models import DeadLetter, Order
 from orders_app.recovery import FINISHED
+from orders_app.words import LETTER_STATES, STATUSES, TYPES
 from secrets_app.models import Secret
 
 OLD = timedelta(minutes=10)
 QUEUE = settings.CELERY_TASK_DEFAULT_QUEUE
 DEPTHS = RecentDepths()
-STATUSES: dict[str, tuple[str, Tone]] = {
-    Order.Status.PENDING: ("Waiting", Tone.WAITING),
-    Order.Status.ACTIVE: ("Fulfilled", Tone.GOOD),
-    Order.Status.ERROR: ("Failed", Tone.BAD),
-}
 
 
 class OrderTypeFilter(ChoiceFilter):
     """A key, or a pair."""
 
-    title = "type"
+    title = gettext_lazy("type")
     parameter_name = "type"
-    options = ((Order.Type.KEY, "key"), (Order.Type.ASYMMETRIC, "key pair"))
+    options = ((Order.Type.KEY, gettext_lazy("key")), (Order.Type.ASYMMETRIC, gettext_lazy("key pair")))
 
 
 class OrderAgeFilter(CreatedFilter):
     """How long ago it was placed; of orders the minutes matter too."""
 
-    title = "placed"
+    title = gettext_lazy("placed")
     options = (
-        ("minutes", "in the past 10 minutes"),
-        ("hour", "in the past hour"),
+        ("minutes", gettext_lazy("in the past 10 minutes")),
+        ("hour", gettext_lazy("in the past hour")),
         *CreatedFilter.options,
     )
     younger: ClassVar = {"minutes": OLD, "hour": timedelta(hours=1), **CreatedFilter.younger}
@@ -79,27 +77,29 @@ class OrderAgeFilter(CreatedFilter):
 class OrderAdmin(ActingAdmin):
     """Orders: how far they are, and why they failed."""
 
-    title = "Order"
-    title_plural = "Orders"
-    lead = "Keys that clients asked for. Workers make them and store each as a secret."
+    title = gettext_lazy("Order")
+    title_plural = gettext_lazy("Orders")
+    lead = gettext_lazy("Keys that clients asked for. Workers make them and store each as a secret.")
     empty = EmptyState(
-        sentence="No client has ordered a key yet. Orders come through the API: POST /v1/orders."
+        sentence=gettext_lazy(
+            "No client has ordered a key yet. Orders come through the API: POST /v1/orders."
+        )
     )
     state_words: ClassVar = {
-        "waiting": "waiting",
-        "at_work": "held by a worker",
-        "retried": "waiting after a fault",
-        "old": "waiting for over 10 minutes",
-        "fulfilled": "fulfilled",
-        "failed": "failed",
-        "kept": "not deleted",
+        "waiting": gettext_lazy("waiting"),
+        "at_work": gettext_lazy("held by a worker"),
+        "retried": gettext_lazy("waiting after a fault"),
+        "old": gettext_lazy("waiting for over 10 minutes"),
+        "fulfilled": gettext_lazy("fulfilled"),
+        "failed": gettext_lazy("failed"),
+        "kept": gettext_lazy("not deleted"),
         **DELETED_WORDS,
     }
     list_display = ("label", "state", "shown_project", "wish", "tries", "created", "outlook")
     number_columns = frozenset({"tries"})
     list_filter = (StateFilter, OrderTypeFilter, OrderAgeFilter, ProjectFilter)
     search_fields = ("=id", "=secret_id", "=project__external_id")
-    search_help_text = "Id, ref, secret id or project id"
+    search_help_text = gettext_lazy("Id, ref, secret id or project id")
     list_select_related = ("project",)
     acts = ORDER_ACTS
     export_fields: ClassVar = {
@@ -155,86 +155,90 @@ class OrderAdmin(ActingAdmin):
             state=_pill(row),
             notice=_notice(row),
             sections=(
-                Section(title="What was asked for", facts=tuple(_wishes(row))),
+                Section(title=_("What was asked for"), facts=tuple(_wishes(row))),
                 _result(row),
                 Section(
-                    title="On its way",
+                    title=_("On its way"),
                     facts=(
-                        Fact(label="Attempts", value=text(row.attempts)),
-                        Fact(label="Given back", value=text(row.retries), note="After faults that pass."),
-                        Fact(label="Last fault", value=text(row.last_fault)),
-                        Fact(label="Not before", value=relative(row.not_before, now=now)),
-                        Fact(label="Handed out", value=relative(row.handed_out_at, now=now)),
+                        Fact(label=_("Attempts"), value=text(row.attempts)),
                         Fact(
-                            label="Held until",
-                            value=relative(row.lease_until, now=now, absent="no worker holds it"),
+                            label=_("Given back"), value=text(row.retries), note=_("After faults that pass.")
+                        ),
+                        Fact(label=_("Last fault"), value=text(row.last_fault)),
+                        Fact(label=_("Not before"), value=relative(row.not_before, now=now)),
+                        Fact(label=_("Handed out"), value=relative(row.handed_out_at, now=now)),
+                        Fact(
+                            label=_("Held until"),
+                            value=relative(row.lease_until, now=now, absent=_("no worker holds it")),
                         ),
                     ),
                 ),
                 Section(
-                    title="Whose it is",
+                    title=_("Whose it is"),
                     facts=(
-                        Fact(label="Project", value=link(detail_url(Project, row.project_id), row.project)),
-                        Fact(label="Creator", value=code(row.creator_id)),
-                        Fact(label="Order id", value=code(row.id), note="The last part of its ref."),
+                        Fact(
+                            label=_("Project"), value=link(detail_url(Project, row.project_id), row.project)
+                        ),
+                        Fact(label=_("Creator"), value=code(row.creator_id)),
+                        Fact(label=_("Order id"), value=code(row.id), note=_("The last part of its ref.")),
                     ),
                 ),
                 Section(
-                    title="Times",
+                    title=_("Times"),
                     facts=(
-                        Fact(label="Placed", value=relative(row.created_at, now=now)),
-                        Fact(label="Updated", value=relative(row.updated_at, now=now)),
-                        Fact(label="Deleted", value=relative(row.deleted_at, now=now)),
+                        Fact(label=_("Placed"), value=relative(row.created_at, now=now)),
+                        Fact(label=_("Updated"), value=relative(row.updated_at, now=now)),
+                        Fact(label=_("Deleted"), value=relative(row.deleted_at, now=now)),
                     ),
                 ),
             ),
         )
 
-    @admin.display(description="order")
+    @admin.display(description=gettext_lazy("order"))
     def label(self, order: Order) -> SafeString:
         """The beginning of its id."""
         return short_id(order.id)
 
-    @admin.display(description="state", ordering="status")
+    @admin.display(description=gettext_lazy("state"), ordering="status")
     def state(self, order: Order) -> SafeString:
         """How far it is."""
         return _pill(order)
 
-    @admin.display(description="project", ordering="project__external_id")
+    @admin.display(description=gettext_lazy("project"), ordering="project__external_id")
     def shown_project(self, order: Order) -> SafeString:
         """Whose it is."""
         return breakable(str(order.project))
 
-    @admin.display(description="asks for")
+    @admin.display(description=gettext_lazy("asks for"))
     def wish(self, order: Order) -> SafeString:
         """Algorithm and length."""
         meta: dict[str, Any] = order.meta  # Any: JSON values
-        parts = [str(meta.get("algorithm") or order.get_type_display()).upper()]
+        parts = [str(meta.get("algorithm") or TYPES[order.type]).upper()]
         if meta.get("bit_length"):
             parts.append(str(bits(meta["bit_length"])))
         return unbroken(" ".join(parts))
 
-    @admin.display(description="tries", ordering="attempts")
+    @admin.display(description=gettext_lazy("tries"), ordering="attempts")
     def tries(self, order: Order) -> int:
         """Claims that ended without a word, and those given back."""
         count: int = order.attempts + order.retries
         return count
 
-    @admin.display(description="placed (UTC)", ordering="created_at")
+    @admin.display(description=gettext_lazy("placed"), ordering="created_at")
     def created(self, order: Order) -> SafeString:
         """Since when."""
         return moment(order.created_at)
 
-    @admin.display(description="next try, or why it failed")
+    @admin.display(description=gettext_lazy("next try, or why it failed"))
     def outlook(self, order: Order) -> SafeString | str:
         """When a worker may take it and why it was given back; once it failed, what its client reads."""
         if order.deleted_at is not None or order.status != Order.Status.PENDING:
             return text(order.error_reason) if order.error_reason else "\N{EN DASH}"
         now = timezone.now()
         if order.lease_until is not None and order.lease_until >= now:
-            when = text("at work")
+            when = text(_("at work"))
         else:
-            when = relative(order.not_before, now=now) if order.not_before > now else text("now")
+            when = relative(order.not_before, now=now) if order.not_before > now else text(_("now"))
         return format_html("{}<br>{}", when, order.last_fault) if order.last_fault else when
 
 
@@ -242,24 +246,27 @@ class OrderAdmin(ActingAdmin):
 class DeadLetterAdmin(ActingAdmin):
     """Messages that no worker could take: why, and what became of them."""
 
-    title = "Dead letter"
-    title_plural = "Dead letters"
-    lead = (
+    title = gettext_lazy("Dead letter")
+    title_plural = gettext_lazy("Dead letters")
+    lead = gettext_lazy(
         "Messages that no worker could take. No order depends on one: those that wait are handed out again."
     )
     empty = EmptyState(
-        sentence="There is none. A message that is not the relay's would be kept here, with the reason."
+        sentence=gettext_lazy(
+            "There is none. A message that is not the relay's would be kept here, with the reason."
+        )
     )
     state_words: ClassVar = {
-        "kept": "kept",
-        "replay": "to be replayed",
-        "replayed": "replayed",
-        "discarded": "discarded",
+        "kept": gettext_lazy("kept"),
+        "replay": gettext_lazy("to be replayed"),
+        "replayed": gettext_lazy("replayed"),
+        "discarded": gettext_lazy("discarded"),
     }
     list_display = ("label", "state_pill", "task", "order", "reason", "arrived")
+    column_words: ClassVar = {"task": gettext_lazy("task"), "reason": gettext_lazy("reason")}
     list_filter = (StateFilter,)
     search_fields = ("=id", "=order_id", "task")
-    search_help_text = "Id, order id or task"
+    search_help_text = gettext_lazy("Id, order id or task")
     ordering = ("-arrived_at",)
     unseen = ("body", "headers")
     acts = LETTER_ACTS
@@ -279,70 +286,71 @@ class DeadLetterAdmin(ActingAdmin):
             else None,
             sections=(
                 Section(
-                    title="The message",
+                    title=_("The message"),
                     facts=(
-                        Fact(label="Reason", value=text(row.reason)),
-                        Fact(label="Queue", value=text(row.queue)),
-                        Fact(label="Task", value=text(row.task)),
-                        Fact(label="Order", value=_order_link(row.order_id)),
-                        Fact(label="Size", value=text(f"{row.size_bytes} bytes"), note="Not shown."),
+                        Fact(label=_("Reason"), value=text(row.reason)),
+                        Fact(label=_("Queue"), value=text(row.queue)),
+                        Fact(label=_("Task"), value=text(row.task)),
+                        Fact(label=_("Order"), value=_order_link(row.order_id)),
+                        Fact(
+                            label=_("Size"),
+                            value=text(_("%(size_bytes)s bytes") % {"size_bytes": row.size_bytes}),
+                            note=_("Not shown."),
+                        ),
                     ),
                 ),
                 Section(
-                    title="Times",
+                    title=_("Times"),
                     facts=(
-                        Fact(label="Arrived", value=relative(row.arrived_at, now=now)),
-                        Fact(label="Settled", value=relative(row.settled_at, now=now)),
+                        Fact(label=_("Arrived"), value=relative(row.arrived_at, now=now)),
+                        Fact(label=_("Settled"), value=relative(row.settled_at, now=now)),
                     ),
                 ),
             ),
         )
 
-    @admin.display(description="dead letter")
+    @admin.display(description=gettext_lazy("dead letter"))
     def label(self, letter: DeadLetter) -> SafeString:
         """The beginning of its id."""
         return short_id(letter.id)
 
-    @admin.display(description="state", ordering="state")
+    @admin.display(description=gettext_lazy("state"), ordering="state")
     def state_pill(self, letter: DeadLetter) -> SafeString:
         """What became of it."""
         return _letter_pill(letter)
 
-    @admin.display(description="order", ordering="order_id")
+    @admin.display(description=gettext_lazy("order"), ordering="order_id")
     def order(self, letter: DeadLetter) -> SafeString:
         """The order that its message names."""
-        return short_id(letter.order_id) if letter.order_id else missing("none")
+        return short_id(letter.order_id) if letter.order_id else missing(_("none"))
 
-    @admin.display(description="arrived (UTC)", ordering="arrived_at")
+    @admin.display(description=gettext_lazy("arrived"), ordering="arrived_at")
     def arrived(self, letter: DeadLetter) -> SafeString:
         """When it came."""
         return moment(letter.arrived_at)
 
 
 def _order_link(order_id: str) -> SafeString | str:
-    return link(detail_url(Order, order_id), order_id) if order_id else missing("names none")
+    return link(detail_url(Order, order_id), order_id) if order_id else missing(_("names none"))
 
 
 def _letter_pill(letter: DeadLetter) -> SafeString:
-    tones = {DeadLetter.State.KEPT: Tone.BAD, DeadLetter.State.REPLAY: Tone.WAITING}
-    return pill(
-        letter.get_state_display().capitalize(), tones.get(DeadLetter.State(letter.state), Tone.QUIET)
-    )
+    return pill(*LETTER_STATES[letter.state])
 
 
 def _figures(now: datetime) -> tuple[Fact, ...]:
     waiting = waiting_figures(now)
     depths = DEPTHS.get(app)
-    ready = missing("the broker does not answer") if depths is None else text(depths[QUEUE])
+    ready = missing(_("the broker does not answer")) if depths is None else text(depths[QUEUE])
     letters = link(list_url(DeadLetter, state=DeadLetter.State.KEPT), text(waiting.dead_letters))
     oldest = now - timedelta(seconds=waiting.oldest_s) if waiting.waiting else None
     return (
-        Fact(label="Waiting", value=text(waiting.waiting)),
-        Fact(label="Oldest", value=relative(oldest, now=now, absent="none")),
-        Fact(label="At work", value=text(waiting.at_work)),
-        Fact(label="Retried", value=text(waiting.retried)),
-        Fact(label="Messages in the queue", value=ready),
-        Fact(label="Dead letters", value=letters),
+        Fact(label=_("Waiting"), value=text(waiting.waiting)),
+        Fact(label=_("Oldest"), value=relative(oldest, now=now, absent=_("none"))),
+        Fact(label=_("At work"), value=text(waiting.at_work)),
+        Fact(label=_("Retried"), value=text(waiting.retried)),
+        Fact(label=_("Messages in the queue"), value=ready),
+        Fact(label=_("Dead letters"), value=letters),
     )
 
 
@@ -357,11 +365,11 @@ def _notice(order: Order) -> Notice | None:
     if order.deleted_at is not None:
         return deleted_notice(
             order,
-            noun="order",
+            noun=_("order"),
             is_recoverable=ORDER_RESTORE.applies_to(order, now=timezone.now()),
         )
     if order.status == Order.Status.ERROR:
-        reason = order.error_reason or "It failed and gave no reason."
+        reason = order.error_reason or _("It failed and gave no reason.")
         return Notice(tone=Tone.BAD, message=reason)
     return None
 
@@ -370,29 +378,33 @@ def _wishes(order: Order) -> list[Fact]:
     """The order's meta; only names we know, so that nothing unforeseen is shown."""
     meta: dict[str, Any] = order.meta  # Any: JSON values
     return [
-        Fact(label="Kind", value=order.get_type_display()),
-        Fact(label="Algorithm", value=text(meta.get("algorithm"))),
-        Fact(label="Length", value=bits(meta.get("bit_length"))),
-        Fact(label="Mode", value=text(meta.get("mode"))),
-        Fact(label="Name", value=text(meta.get("name"))),
-        Fact(label="Content type", value=text(meta.get("payload_content_type"))),
-        Fact(label="Expiration", value=text(meta.get("expiration"))),
+        Fact(label=_("Kind"), value=TYPES[order.type]),
+        Fact(label=_("Algorithm"), value=text(meta.get("algorithm"))),
+        Fact(label=_("Length"), value=bits(meta.get("bit_length"))),
+        Fact(label=_("Mode"), value=text(meta.get("mode"))),
+        Fact(label=_("Name"), value=text(meta.get("name"))),
+        Fact(label=_("Content type"), value=text(meta.get("payload_content_type"))),
+        Fact(label=_("Expiration"), value=text(meta.get("expiration"))),
     ]
 
 
 def _result(order: Order) -> Section:
-    title = "What came of it"
+    title = _("What came of it")
     if order.status == Order.Status.ERROR:
         return Section(
             title=title,
             facts=(
-                Fact(label="Reason", value=text(order.error_reason), note="The client reads the same words."),
-                Fact(label="Status code", value=text(order.error_status_code)),
+                Fact(
+                    label=_("Reason"),
+                    value=text(order.error_reason),
+                    note=_("The client reads the same words."),
+                ),
+                Fact(label=_("Status code"), value=text(order.error_status_code)),
             ),
         )
     if order.secret_id is None:
-        return Section(title=title, note="Nothing yet: a worker will take it.")
+        return Section(title=title, note=_("Nothing yet: a worker will take it."))
     secret = Secret.objects.filter(id=order.secret_id).only("id", "name").first()
     made = link(detail_url(Secret, secret.id), str(secret)) if secret else code(order.secret_id)
-    note = "" if secret else "It has been removed since."
-    return Section(title=title, facts=(Fact(label="Secret", value=made, note=note),))
+    note = "" if secret else _("It has been removed since.")
+    return Section(title=title, facts=(Fact(label=_("Secret"), value=made, note=note),))

@@ -1,5 +1,6 @@
 from django.db import models
 from django.utils import timezone
+from django.utils.translation import gettext as _
 
 from keepsite.columns import ExactCharField
 from keepsite.ids import new_id
@@ -68,7 +69,7 @@ class Order(models.Model):
         )
 
     def __str__(self) -> str:
-        return f"{self.type} order {self.id}"
+        return _("%(type)s order %(id)s") % {"type": self.type, "id": self.id}
 
 
 class OrderPassphrase(SealedRow):
@@ -123,7 +124,7 @@ class DeadLetter(models.Model):
         )
 
     def __str__(self) -> str:
-        return f"dead letter {self.id}"
+        return _("dead letter %(id)s") % {"id": self.id}
 
     @property
     def is_whole(self) -> bool:

@@ -6,6 +6,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, ClassVar
 
+from django.utils.translation import gettext as _
+
 from keepsite import audit
 from keepsite.acts.forms import ReasonForm
 from keepsite.errors import KeepsiteError, Unavailable
@@ -86,7 +88,7 @@ class Act(ABC):
 
     def idle_words(self, rows: Rows) -> str:  # noqa: ARG002  # for those that can say why
         """What the page says where no form is offered."""
-        return "There is nothing to do here."
+        return _("There is nothing to do here.")
 
     def phrase(self, rows: Rows) -> str:
         """What must be typed for a destructive act: the row's name, or the number of rows.

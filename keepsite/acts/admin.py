@@ -13,6 +13,8 @@ from django.http.response import HttpResponseBase
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
 from django.utils import timezone
+from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
 
 from keepsite import audit
 from keepsite.acts.act import Act, Outcome, Rows
@@ -25,6 +27,7 @@ from keepsite.approvals import services as approvals
 from keepsite.approvals.models import ActRequest
 from keepsite.errors import KeepsiteError
 from keepsite.readonly import Notice, ReadOnlyAdmin, Tone, detail_url, list_url
+from keepsite.translation import as_recorded, gettext_lazy
 
 if TYPE_CHECKING:
     from django.db.models import QuerySet
@@ -32,7 +35,8 @@ if TYPE_CHECKING:
 MAX_ROWS = 100  # of one act; a list shows 50
 SHOWN_REFUSALS = 5
 PREVIEWED = Notice(
-    tone=Tone.QUIET, message="Nothing is done yet. This is what it will touch, counted just now."
+    tone=Tone.QUIET,
+    message=gettext_lazy("Nothing is done yet. This is what it will touch, counted just now."),
 )
 
 
@@ -95,7 +99,9 @@ class ActingAdmin(ReadOnlyAdmin):
         if act.scope != "list" and not chosen:
             if object_id:
                 raise Http404
-            messages.warning(request, f"Tick at least one row, then choose {act.label}.")
+            messages.warning(
+                request, _("Tick at least one row, then choose %(label)s.") % {"label": act.label}
+            )
             return HttpResponseRedirect(back_url)
         if not all(act.is_open_to(request.user, row) for row in chosen):
             raise PermissionDenied
@@ -225,36 +231,45 @@ class ActingAdmin(ReadOnlyAdmin):
 
     def _label(self, act: Act, *, is_previewed: bool) -> str:
         if act.previews and not is_previewed:
-            return "Show what it touches"
-        return "Ask for approval" if self._needs_approval(act) else act.label
+            return _("Show what it touches")
+        return _("Ask for approval") if self._needs_approval(act) else act.label
 
     def _notice(self, act: Act, left_out: int, *, is_asked_for: bool) -> Notice | None:
         if left_out:
-            words = "One of the chosen rows is" if left_out == 1 else f"{left_out} of the chosen rows are"
-            return Notice(
-                tone=Tone.WARNING,
-                message=f"{words} left out: {act.label} makes no sense in the state they are in.",
+            words = ngettext(
+                "One of the chosen rows is left out: %(label)s makes no sense in the state it is in.",
+                "%(count)s of the chosen rows are left out: %(label)s makes no sense in the state they are"
+                " in.",
+                left_out,
             )
+            return Notice(tone=Tone.WARNING, message=words % {"count": left_out, "label": act.label})
         if is_asked_for and self._needs_approval(act):
             return Notice(
                 tone=Tone.WAITING,
-                message="Two persons are needed for this: you ask for it, and another operator approves it.",
+                message=_(
+                    "Two persons are needed for this: you ask for it, and another operator approves it."
+                ),
             )
         return None
 
     def _ask(
         self, request: HttpRequest, act: Act, rows: Rows, form: ReasonForm, *, actor: audit.Actor
     ) -> HttpResponseBase:
+        with as_recorded():
+            title = act.title(rows)
         asked = approvals.ask(
             noun=self.opts.label_lower,
             act=act.name,
-            title=act.title(rows),
+            title=title,
             row_ids=[str(row.pk) for row in rows],
             form=form.sent(),
             reason=form.cleaned_data["reason"],
             actor=actor,
         )
-        messages.success(request, f"Asked for: {asked.title}. It is done when another operator approves it.")
+        messages.success(
+            request,
+            _("Asked for: %(title)s. It is done when another operator approves it.") % {"title": asked.title},
+        )
         return HttpResponseRedirect(detail_url(ActRequest, asked.pk))
 
     def _page(  # noqa: PLR0913  # all that the page shows
@@ -306,4 +321,4 @@ def _tell(request: HttpRequest, outcome: Outcome) -> None:
         messages.warning(request, refusal)
     if len(outcome.refused) > SHOWN_REFUSALS:
         more = len(outcome.refused) - SHOWN_REFUSALS
-        messages.warning(request, f"{more} more were left alone for reasons like these.")
+        messages.warning(request, _("%(more)s more were left alone for reasons like these.") % {"more": more})

@@ -5,8 +5,10 @@ from typing import TYPE_CHECKING, Any, cast
 
 from django import forms
 from django.core.exceptions import ValidationError
+from django.utils.translation import gettext as _
 
 from keepsite.acts.proof import ProofForm
+from keepsite.translation import gettext_lazy
 
 if TYPE_CHECKING:
     from django.http import QueryDict
@@ -20,8 +22,9 @@ class ReasonForm(ProofForm):
     """Why it is done: stands in the audit record, for whoever asks later."""
 
     reason = forms.CharField(
+        label=gettext_lazy("Reason"),
         max_length=REASON_MAX_CHARS,
-        help_text="Kept in the audit trail. A ticket number helps whoever asks later.",
+        help_text=gettext_lazy("Kept in the audit trail. A ticket number helps whoever asks later."),
         widget=forms.TextInput(attrs={"autocomplete": "off"}),
     )
     field_order: Sequence[str] = ("reason", *PROOFS)
@@ -36,17 +39,18 @@ class ReasonForm(ProofForm):
         self._phrase = phrase
         if phrase:
             self.fields["typed"] = forms.CharField(
-                label=f"Type “{phrase}” to confirm", widget=forms.TextInput(attrs=UNDER_THE_KEYBOARD)
+                label=_("Type “%(phrase)s” to confirm") % {"phrase": phrase},
+                widget=forms.TextInput(attrs=UNDER_THE_KEYBOARD),
             )
         if self.wants_proof:
-            self.fields["password"].help_text = "Asked again because you logged in a while ago."
+            self.fields["password"].help_text = _("Asked again because you logged in a while ago.")
         self.order_fields(self.field_order)
 
     def clean_typed(self) -> str:
         """Refuse anything but the phrase."""
         typed: str = self.cleaned_data["typed"]
         if typed != self._phrase:
-            raise ValidationError(f"This is not the same as “{self._phrase}”.")
+            raise ValidationError(_("This is not the same as “%(phrase)s”.") % {"phrase": self._phrase})
         return typed
 
     def sent(self) -> dict[str, list[str]]:

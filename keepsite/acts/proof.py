@@ -6,6 +6,7 @@ from django import forms
 from django.contrib.auth import authenticate
 from django.contrib.auth.models import User
 from django.http import HttpRequest
+from django.utils.translation import gettext as _
 
 from keepsite.errors import KeepsiteError
 from keepsite.operators import lockout, second_factor
@@ -50,14 +51,14 @@ class ProofForm(forms.Form):
         if not wants_proof:
             return
         self.fields["password"] = forms.CharField(
-            label="Your password",
+            label=_("Your password"),
             strip=False,
             widget=forms.PasswordInput(attrs={"autocomplete": "current-password"}),
         )
         if Authenticator.objects.filter(user__username=request.user.get_username()).exists():
             self.fields["code"] = forms.CharField(
-                label="Code",
-                help_text="From your app, or a recovery code.",
+                label=_("Code"),
+                help_text=_("From your app, or a recovery code."),
                 widget=forms.TextInput(CODE_ATTRIBUTES),
             )
 
@@ -75,10 +76,10 @@ class ProofForm(forms.Form):
             attempt = attempt_of(self._request, username)
             if authenticate(self._request, username=username, password=password) is None:
                 attempt.failed()
-                self.add_error("password", "This is not your password.")
+                self.add_error("password", _("This is not your password."))
             elif "code" in self.fields and not second_factor.accepts(user, code):
                 attempt.failed()
-                self.add_error("code", "This code is wrong, or has been used already.")
+                self.add_error("code", _("This code is wrong, or has been used already."))
             else:
                 attempt.succeeded()
         except KeepsiteError as error:

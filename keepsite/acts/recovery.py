@@ -10,6 +10,7 @@ from django.db.models import Q
 from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
+from django.utils.translation import gettext as _
 
 from keepsite import audit
 from keepsite.acts.act import Act, Outcome, Rows, one_by_one
@@ -25,10 +26,20 @@ from keepsite.readonly import (
     moment,
     pill,
     text,
+    written,
 )
+from keepsite.translation import gettext_lazy
 
 PURGE_BUDGET_S = 20.0  # below the patience of balancers; what is left is told
-HEADINGS = tuple(Heading(label=label) for label in ("Name", "Project", "Created (UTC)", "Deleted (UTC)"))
+HEADINGS = tuple(
+    Heading(label=label)
+    for label in (
+        gettext_lazy("Name"),
+        gettext_lazy("Project"),
+        gettext_lazy("Created"),
+        gettext_lazy("Deleted"),
+    )
+)
 
 
 def window() -> timedelta:
@@ -45,34 +56,50 @@ def deleted_states(now: datetime) -> dict[str, Q]:
     }
 
 
+KINDS = {  # what purges count, by its name in commands
+    "acl users": gettext_lazy("ACL users"),
+    "ACLs": gettext_lazy("ACLs"),
+    "container consumers": gettext_lazy("container consumers"),
+    "containers": gettext_lazy("containers"),
+    "orders": gettext_lazy("orders"),
+    "container secrets": gettext_lazy("container secrets"),
+    "order passphrases": gettext_lazy("order passphrases"),
+    "payloads": gettext_lazy("payloads"),
+    "secret metadata": gettext_lazy("secret metadata"),
+    "project keys": gettext_lazy("project keys"),
+    "secret consumers": gettext_lazy("secret consumers"),
+    "secrets": gettext_lazy("secrets"),
+    "transport keys": gettext_lazy("transport keys"),
+}
 DELETED_WORDS = {
-    "recoverable": "deleted, recoverable",
-    "overdue": "deleted, past recovery",
-    "deleted": "deleted, either way",
+    "recoverable": gettext_lazy("deleted, recoverable"),
+    "overdue": gettext_lazy("deleted, past recovery"),
+    "deleted": gettext_lazy("deleted, either way"),
 }
 
 
 def deleted_pill(*, is_recoverable: bool) -> SafeString:
     """The state of a deleted row."""
     if not is_recoverable:
-        return pill("Deleted", Tone.QUIET)
-    return format_html('{} <span class="note">recoverable</span>', pill("Deleted", Tone.WAITING))
+        return pill(_("Deleted"), Tone.QUIET)
+    return format_html('{} <span class="note">{}</span>', pill(_("Deleted"), Tone.WAITING), _("recoverable"))
 
 
 def deleted_notice(row: Any, *, noun: str, is_recoverable: bool) -> Notice:  # Any: a deleted row
     """What the page of a deleted row says first."""
     if is_recoverable:
         until = row.deleted_at + window()
-        words = f"It can be restored until {until:%Y-%m-%d %H:%M} UTC."
+        outlook = _("It can be restored until %(until)s.") % {"until": written(until)}
     else:
-        words = "It cannot be restored any more; it stays until the next purge."
-    return Notice(tone=Tone.QUIET, message=f"This {noun} is deleted: no client sees it. {words}")
+        outlook = _("It cannot be restored any more; it stays until the next purge.")
+    deleted = _("This %(noun)s is deleted: no client sees it.") % {"noun": noun}
+    return Notice(tone=Tone.QUIET, message=f"{deleted} {outlook}")
 
 
 def chosen_table(rows: Rows) -> Table:
     """The rows an act is about."""
     return Table(
-        caption="What it is about",
+        caption=_("What it is about"),
         headings=HEADINGS,
         rows=tuple(
             Row.of(
@@ -81,7 +108,7 @@ def chosen_table(rows: Rows) -> Table:
                 breakable(str(row)),
                 breakable(str(row.project)),
                 moment(row.created_at),
-                moment(row.deleted_at, absent="not deleted"),
+                moment(row.deleted_at, absent=_("not deleted")),
             )
             for row in rows
         ),
@@ -117,11 +144,11 @@ class RestoreRows(Act):
     """Bring deleted rows back, each by itself."""
 
     name = "restore"
-    label = "Restore"
+    label = gettext_lazy("Restore")
     scope = "many"
 
-    def __init__(self, *, noun: str, permission: str, restore: Callable[..., object]) -> None:
-        self._noun = noun
+    def __init__(self, *, noun: str, nouns: str, permission: str, restore: Callable[..., object]) -> None:
+        self._noun, self._nouns = noun, nouns
         self.permission = permission  # type: ignore[misc]  # an act of its own per noun
         self._restore = restore
 
@@ -137,12 +164,16 @@ class RestoreRows(Act):
     def title(self, rows: Rows) -> str:
         """What the page asks."""
         return (
-            f"Restore the {self._noun} {rows[0]}" if len(rows) == 1 else f"Restore {_many(rows, self._noun)}"
+            _("Restore the %(noun)s %(row)s") % {"noun": self._noun, "row": rows[0]}
+            if len(rows) == 1
+            else _("Restore %(count)s %(nouns)s") % {"count": len(rows), "nouns": self._nouns}
         )
 
     def lead(self, rows: Rows) -> str:  # noqa: ARG002  # the same for all
         """What comes back."""
-        return "Clients see again at once what is restored, with all that went with it. Quotas do not matter."
+        return _(
+            "Clients see again at once what is restored, with all that went with it. Quotas do not matter."
+        )
 
     def table(self, rows: Rows) -> Table:
         """Which."""
@@ -155,21 +186,26 @@ class RestoreRows(Act):
         done, refused = one_by_one(
             rows, lambda row: self._restore(row.pk, actor=actor, reason=wanted["reason"])
         )
-        words = f"The {self._noun} {rows[0]} is" if len(rows) == 1 else f"{done} {self._noun}s are"
-        return Outcome(done=f"{words} back." if done else "", refused=refused)
+        words = (
+            _("The %(noun)s %(row)s is back.") % {"noun": self._noun, "row": rows[0]}
+            if len(rows) == 1
+            else _("%(count)s %(nouns)s are back.") % {"count": done, "nouns": self._nouns}
+        )
+        return Outcome(done=words if done else "", refused=refused)
 
 
 class _Purging(Act):
     """What both ways to purge have in common."""
 
-    label = "Purge"
+    label = gettext_lazy("Purge")
     tone = Tone.BAD
     is_destructive = True
     _noun: str
+    _nouns: str
     _purge: Purge
 
-    def __init__(self, *, noun: str, permission: str, purge: Purge) -> None:
-        self._noun = noun
+    def __init__(self, *, noun: str, nouns: str, permission: str, purge: Purge) -> None:
+        self._noun, self._nouns = noun, nouns
         self.permission = permission  # type: ignore[misc]  # an act of its own per noun
         self._purge = purge
 
@@ -178,7 +214,7 @@ class _Purging(Act):
 
     def lead(self, rows: Rows) -> str:  # noqa: ARG002  # the same for all
         """What that means."""
-        return (
+        return _(
             "What is purged is deleted for good, payloads included: nobody can bring it back, short of a"
             " backup of the database."
         )
@@ -186,9 +222,9 @@ class _Purging(Act):
     def facts(self, rows: Rows) -> tuple[Fact, ...]:
         """How many rows of which kind go."""
         purging: Purging = self._purging(rows, "")
-        own = (Fact(label=noun.capitalize(), value=text(count)) for noun, count in purging.left().items())
+        own = (Fact(label=_label(noun), value=text(count)) for noun, count in purging.left().items())
         along = (
-            Fact(label=_capital(noun), value=text(count), note="Goes along.")
+            Fact(label=_label(noun), value=text(count), note=_("Goes along."))
             for noun, count in purging.going_along().items()
             if count
         )
@@ -208,9 +244,13 @@ class _Purging(Act):
             is_enough=lambda: time.monotonic() >= ends_at,
         )
         left = sum(purging.left().values())
-        words = ", ".join(f"{count} {noun}" for noun, count in gone.items()) or "nothing"
-        refused = (f"{left} are left. Purge once more, or run manage.py purge_deleted.",) if left else ()
-        return Outcome(done=f"Purged for good: {words}.", refused=refused)
+        words = ", ".join(f"{count} {KINDS.get(noun, noun)}" for noun, count in gone.items()) or _("nothing")
+        refused = (
+            (_("%(left)s are left. Purge once more, or run manage.py purge_deleted.") % {"left": left},)
+            if left
+            else ()
+        )
+        return Outcome(done=_("Purged for good: %(rows)s.") % {"rows": words}, refused=refused)
 
 
 class PurgeRows(_Purging):
@@ -223,11 +263,12 @@ class PurgeRows(_Purging):
         self,
         *,
         noun: str,
+        nouns: str,
         permission: str,
         purge: Purge,
         chosen: Callable[[Collection[str], str], Any],  # Any: the service's Purging
     ) -> None:
-        super().__init__(noun=noun, permission=permission, purge=purge)
+        super().__init__(noun=noun, nouns=nouns, permission=permission, purge=purge)
         self._chosen = chosen
 
     def applies_to(self, row: Any, *, now: datetime) -> bool:  # noqa: ARG002  # Any: a row of the noun
@@ -236,7 +277,11 @@ class PurgeRows(_Purging):
 
     def title(self, rows: Rows) -> str:
         """What the page asks."""
-        return f"Purge the {self._noun} {rows[0]}" if len(rows) == 1 else f"Purge {_many(rows, self._noun)}"
+        return (
+            _("Purge the %(noun)s %(row)s") % {"noun": self._noun, "row": rows[0]}
+            if len(rows) == 1
+            else _("Purge %(count)s %(nouns)s") % {"count": len(rows), "nouns": self._nouns}
+        )
 
     def table(self, rows: Rows) -> Table:
         """Which."""
@@ -250,27 +295,31 @@ class PurgeOverdue(_Purging):
     """Delete everything for good whose recovery window is over."""
 
     name = "purge-overdue"
-    label = "Purge all past recovery"
+    label = gettext_lazy("Purge all past recovery")
     scope = "list"
 
     def __init__(
         self,
         *,
         noun: str,
+        nouns: str,
         permission: str,
         purge: Purge,
         due: Callable[[datetime, str], Any],  # Any: the service's Purging
     ) -> None:
-        super().__init__(noun=noun, permission=permission, purge=purge)
+        super().__init__(noun=noun, nouns=nouns, permission=permission, purge=purge)
         self._due = due
 
     def title(self, rows: Rows) -> str:  # noqa: ARG002  # there are none
         """What the page asks."""
-        return f"Purge all {self._noun}s deleted more than {settings.RECOVERY_DAYS} days ago"
+        return _("Purge all %(nouns)s deleted more than %(days)s days ago") % {
+            "nouns": self._nouns,
+            "days": settings.RECOVERY_DAYS,
+        }
 
     def phrase(self, rows: Rows) -> str:  # noqa: ARG002  # there are none
         """What must be typed."""
-        return f"purge all {self._noun}s past recovery"
+        return _("purge all %(nouns)s past recovery") % {"nouns": self._nouns}
 
     def is_idle(self, rows: Rows) -> bool:
         """Nothing is due."""
@@ -280,9 +329,6 @@ class PurgeOverdue(_Purging):
         return self._due(timezone.now() - window(), reason)
 
 
-def _many(rows: Rows, noun: str) -> str:
-    return f"{len(rows)} {noun}s"
-
-
-def _capital(noun: str) -> str:
-    return noun if noun[:1].isupper() else noun[:1].upper() + noun[1:]
+def _label(noun: str) -> str:
+    words = str(KINDS.get(noun, noun))
+    return words if words[:1].isupper() else words[:1].upper() + words[1:]

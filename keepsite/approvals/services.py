@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 from django.conf import settings
 from django.db.models import Q, QuerySet
 from django.utils import timezone
+from django.utils.translation import gettext as _
 
 from keepsite import audit, writes
 from keepsite.approvals.models import ActRequest
@@ -55,11 +56,11 @@ def ask(  # noqa: PLR0913  # what a second person must know to decide
     """
     audit.require_operator(actor)
     if not reason:
-        raise InvalidInput("Give a reason.")
+        raise InvalidInput(_("Give a reason."))
     now = now or timezone.now()
     same = ActRequest.objects.filter(is_waiting(now), noun=noun, act=act)
     if any(request.row_ids == list(row_ids) for request in same):
-        raise Conflict("This waits for approval already.")
+        raise Conflict(_("This waits for approval already."))
     request = ActRequest(
         noun=noun,
         act=act,
@@ -101,7 +102,7 @@ def approve(request: ActRequest, *, actor: audit.Actor, reason: str, now: dateti
         Conflict: it is decided, or has expired.
     """
     if actor.user_id == request.requested_by:
-        raise NotAllowed("You asked for this yourself: somebody else must approve it.")
+        raise NotAllowed(_("You asked for this yourself: somebody else must approve it."))
     _decide(request, ActRequest.State.APPROVED, actor=actor, reason=reason, now=now)
 
 
@@ -149,7 +150,7 @@ def _decide(
 ) -> None:
     audit.require_operator(actor)
     if not reason:
-        raise InvalidInput("Give a reason.")
+        raise InvalidInput(_("Give a reason."))
     now = now or timezone.now()
     own = ActRequest.objects.filter(pk=request.pk)
     decided = {
@@ -161,7 +162,7 @@ def _decide(
 
     def write() -> None:
         if not own.filter(is_waiting(now)).update(**decided):
-            raise Conflict("This is decided already, or has expired.")
+            raise Conflict(_("This is decided already, or has expired."))
 
     writes.commit(write, committed=own.filter(**decided).exists)
     audit.record(

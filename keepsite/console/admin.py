@@ -7,6 +7,7 @@ from django.contrib.auth.models import User
 from django.db.models import Exists, F, OuterRef, Q, QuerySet
 from django.http import HttpRequest
 from django.utils.safestring import SafeString
+from django.utils.translation import gettext as _
 
 from keepsite import audit
 from keepsite.acts import Act, ActingAdmin, Outcome
@@ -28,6 +29,7 @@ from keepsite.readonly import (
     relative,
     text,
 )
+from keepsite.translation import gettext_lazy
 
 __all__ = ["ActRequestAdmin", "LockoutAdmin", "OperatorAdmin"]  # Django looks for them here
 
@@ -36,7 +38,7 @@ class RemoveSecondFactor(Act):
     """Let an operator in whose phone is lost."""
 
     name = "remove-second-factor"
-    label = "Remove second factor"
+    label = gettext_lazy("Remove second factor")
     permission = "operators.remove_authenticator"
     tone = Tone.BAD
     is_destructive = True
@@ -47,14 +49,14 @@ class RemoveSecondFactor(Act):
 
     def title(self, rows: Rows) -> str:
         """What the page asks."""
-        return f"Remove the second factor of {rows[0]}"
+        return _("Remove the second factor of %(row)s") % {"row": rows[0]}
 
     def lead(self, rows: Rows) -> str:
         """What that means."""
-        return (
-            f"From then on the password of {rows[0]} alone opens the console, until they set up another. Make"
-            " sure that it is they who ask: a call can be anybody's."
-        )
+        return _(
+            "From then on the password of %(row)s alone opens the console, until they set up"
+            " another. Make sure that it is they who ask: a call can be anybody's."
+        ) % {"row": rows[0]}
 
     def perform(
         self, rows: Rows, *, actor: audit.Actor, wanted: dict[str, Any]
@@ -62,31 +64,35 @@ class RemoveSecondFactor(Act):
         """Durable on return."""
         (operator,) = rows
         if operator.get_username() == actor.user_id:
-            raise NotAllowed("Remove your own under Second factor, at the top: it asks for a code.")
+            raise NotAllowed(_("Remove your own under Second factor, at the top: it asks for a code."))
         second_factor.remove(operator, actor=actor, reason=wanted["reason"])
-        return Outcome(done=f"The second factor of {operator} is removed.")
+        return Outcome(done=_("The second factor of %(operator)s is removed.") % {"operator": operator})
 
 
 @admin.register(User)
 class OperatorAdmin(ActingAdmin):
     """Who may use the console; `manage.py operator` makes them."""
 
-    title = "Operator"
-    title_plural = "Operators"
-    lead = "People who may use this console. The command manage.py operator makes them and resets passwords."
+    title = gettext_lazy("Operator")
+    title_plural = gettext_lazy("Operators")
+    lead = gettext_lazy(
+        "People who may use this console. The command manage.py operator makes them and resets passwords."
+    )
     empty = EmptyState(
-        sentence="There is no operator.", commands=("manage.py operator create --username NAME",)
+        sentence=gettext_lazy("There is no operator."),
+        commands=("manage.py operator create --username NAME",),
     )
     state_words: ClassVar = {
-        "active": "active",
-        "first": "with a one-time password",
-        "disabled": "disabled",
+        "active": gettext_lazy("active"),
+        "first": gettext_lazy("with a one-time password"),
+        "disabled": gettext_lazy("disabled"),
     }
     acts = (RemoveSecondFactor(),)
     list_display = ("username", "state", "roles", "factor", "seen", "made")
+    column_words: ClassVar = {"username": gettext_lazy("username")}
     list_filter = (StateFilter,)
     search_fields = ("username",)
-    search_help_text = "Part of a name"
+    search_help_text = gettext_lazy("Part of a name")
     ordering = ("username",)
     unseen = ("password",)
 
@@ -114,54 +120,54 @@ class OperatorAdmin(ActingAdmin):
             state=self.state(row),
             sections=(
                 Section(
-                    title="Access",
+                    title=_("Access"),
                     facts=(
                         Fact(
-                            label="Roles",
+                            label=_("Roles"),
                             value=self.roles(row),
-                            note="Set by manage.py operator roles; they hold from the next click on.",
+                            note=_("Set by manage.py operator roles; they hold from the next click on."),
                         ),
                         Fact(
-                            label="Second factor",
-                            value=relative(row.second_factor_since, now=now, absent="not set up"),  # type: ignore[attr-defined]  # annotated
-                            note="Operators set it up themselves.",
+                            label=_("Second factor"),
+                            value=relative(row.second_factor_since, now=now, absent=_("not set up")),  # type: ignore[attr-defined]  # annotated
+                            note=_("Operators set it up themselves."),
                         ),
-                        Fact(label="Last log-in", value=relative(row.last_login, now=now)),
-                        Fact(label="Made", value=relative(row.date_joined, now=now)),
+                        Fact(label=_("Last log-in"), value=relative(row.last_login, now=now)),
+                        Fact(label=_("Made"), value=relative(row.date_joined, now=now)),
                     ),
-                    note="A lost password: manage.py operator reset --username NAME prints a new one.",
+                    note=_("A lost password: manage.py operator reset --username NAME prints a new one."),
                 ),
             ),
         )
 
-    @admin.display(description="state")
+    @admin.display(description=gettext_lazy("state"))
     def state(self, operator: Any) -> SafeString:  # Any: a User with the annotation above
         """Whether they can log in."""
         if not operator.is_active:
-            return pill("Disabled", Tone.QUIET)
+            return pill(_("Disabled"), Tone.QUIET)
         if operator.has_one_time_password:
-            return pill("One-time password", Tone.WAITING)
-        return pill("Active", Tone.GOOD)
+            return pill(_("One-time password"), Tone.WAITING)
+        return pill(_("Active"), Tone.GOOD)
 
-    @admin.display(description="roles")
+    @admin.display(description=gettext_lazy("roles"))
     def roles(self, operator: User) -> SafeString | str:
         """What they may do."""
         if operator.is_superuser:
-            return "all rights"
+            return _("all rights")
         return text(", ".join(sorted(group.name for group in operator.groups.all())))
 
-    @admin.display(description="second factor")
+    @admin.display(description=gettext_lazy("second factor"))
     def factor(self, operator: Any) -> SafeString:  # Any: a User with the annotation above
         """Whether a password alone opens the console."""
         is_set_up = operator.second_factor_since is not None
-        return pill("Set up", Tone.GOOD) if is_set_up else pill("None", Tone.QUIET)
+        return pill(_("Set up"), Tone.GOOD) if is_set_up else pill(_("None"), Tone.QUIET)
 
-    @admin.display(description="last log-in (UTC)", ordering="last_login")
+    @admin.display(description=gettext_lazy("last log-in"), ordering="last_login")
     def seen(self, operator: User) -> SafeString:
         """When they were last here."""
         return moment(operator.last_login)
 
-    @admin.display(description="made (UTC)", ordering="date_joined")
+    @admin.display(description=gettext_lazy("made"), ordering="date_joined")
     def made(self, operator: User) -> SafeString:
         """Since when."""
         return moment(operator.date_joined)

@@ -13,6 +13,7 @@ from django.db.models import Q
 from django.http import HttpRequest, QueryDict
 from django.utils import timezone
 from django.utils.safestring import SafeString
+from django.utils.translation import gettext as _
 
 from keepsite import audit
 from keepsite.acts import Act, ActingAdmin, Outcome
@@ -35,15 +36,19 @@ from keepsite.readonly import (
     pill,
     relative,
     text,
+    written,
 )
+from keepsite.translation import as_recorded, gettext_lazy
 
-UNKNOWN = "This release does not know the act. Refuse it."
-COMMAND = (
+UNKNOWN = gettext_lazy("This release does not know the act. Refuse it.")
+COMMAND = gettext_lazy(
     "Approving does nothing by itself: it lets who asked run this command once, on the host where they are"
     " logged in, with these very arguments and before it expires. Make sure that who asked, by the name of"
     " that log-in, is somebody else than you."
 )
-GONE = "What this is about has changed since it was asked for. Refuse it; ask anew if it is still wanted."
+GONE = gettext_lazy(
+    "What this is about has changed since it was asked for. Refuse it; ask anew if it is still wanted."
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -98,7 +103,7 @@ class Asked:
             sent.setlist(name, values)
         form = self.act.form_class(sent, initial=self.act.initial(self.rows), request=HttpRequest())
         if not form.is_valid():
-            raise Conflict("What was filled in is not accepted any more. Refuse it, and ask anew.")
+            raise Conflict(_("What was filled in is not accepted any more. Refuse it, and ask anew."))
         return form.cleaned_data
 
 
@@ -120,9 +125,9 @@ class _Deciding(Act):
         asked = Asked.known(request)
         about = asked.act.facts(asked.rows) if asked and asked.is_complete else ()
         return (
-            Fact(label="Asked for by", value=breakable(request.requested_by)),
-            Fact(label="Reason given", value=request.reason),
-            Fact(label="Expires", value=relative(request.expires_at, now=timezone.now())),
+            Fact(label=_("Asked for by"), value=breakable(request.requested_by)),
+            Fact(label=_("Reason given"), value=request.reason),
+            Fact(label=_("Expires"), value=relative(request.expires_at, now=timezone.now())),
             *_filled_in(request),
             *about,
         )
@@ -139,14 +144,14 @@ class _Deciding(Act):
             NotAllowed: they may not, or not any more.
         """
         if user is None or not (user.is_staff and _may_do(request, user)):
-            raise NotAllowed("You may not do this yourself, so you cannot decide on it.")
+            raise NotAllowed(_("You may not do this yourself, so you cannot decide on it."))
 
 
 class Approve(_Deciding):
     """Have the act carried out, now, by this very request."""
 
     name = "approve"
-    label = "Approve"
+    label = gettext_lazy("Approve")
     tone = Tone.BAD
     is_destructive = True
 
@@ -156,7 +161,7 @@ class Approve(_Deciding):
 
     def title(self, rows: Rows) -> str:
         """What the page asks."""
-        return f"Approve: {rows[0]}"
+        return _("Approve: %(row)s") % {"row": rows[0]}
 
     def lead(self, rows: Rows) -> str:
         """What that means."""
@@ -179,23 +184,28 @@ class Approve(_Deciding):
         self._require_permission(request, _operator(actor.user_id))
         if commands.is_about_command(request):
             services.approve(request, actor=actor, reason=wanted["reason"])
-            words = f"{request.requested_by} may run it once, until {request.expires_at:%Y-%m-%d %H:%M} UTC."
-            return Outcome(done=f"Approved: {words}")
+            words = _("Approved: %(requested_by)s may run it once, until %(expires_at)s.")
+            told = {"requested_by": request.requested_by, "expires_at": written(request.expires_at)}
+            return Outcome(done=words % told)
         requester = _operator(request.requested_by)
         if requester is None or not _may_do(request, requester):
-            raise Conflict(f"{request.requested_by} may not do this any more. Refuse it.")
+            raise Conflict(
+                _("%(requested_by)s may not do this any more. Refuse it.")
+                % {"requested_by": request.requested_by}
+            )
         asked = Asked.of(request)
         if not asked.is_complete:
             raise Conflict(GONE)
         form = asked.wanted(request)
         services.approve(request, actor=actor, reason=wanted["reason"])
-        try:
-            outcome = asked.carry_out(request, approver=str(actor.user_id), wanted=form)
-        except KeepsiteError as error:
-            services.finish(request, is_done=False, outcome=error.public, actor=actor)
-            raise
-        words = " ".join((outcome.done, *outcome.refused)).strip()
-        services.finish(request, is_done=True, outcome=words, actor=actor)
+        with as_recorded():
+            try:
+                outcome = asked.carry_out(request, approver=str(actor.user_id), wanted=form)
+            except KeepsiteError as error:
+                services.finish(request, is_done=False, outcome=str(error.public), actor=actor)
+                raise
+            words = " ".join((outcome.done, *outcome.refused)).strip()
+            services.finish(request, is_done=True, outcome=words, actor=actor)
         return outcome
 
 
@@ -203,7 +213,7 @@ class Refuse(_Deciding):
     """End a request without the act; who asked withdraws it so."""
 
     name = "refuse"
-    label = "Refuse"
+    label = gettext_lazy("Refuse")
 
     def is_open_to(self, user: Any, row: ActRequest) -> bool:  # Any: Django's user
         """Those who could do the act themselves, who asked for it among them."""
@@ -211,11 +221,11 @@ class Refuse(_Deciding):
 
     def title(self, rows: Rows) -> str:
         """What the page asks."""
-        return f"Refuse: {rows[0]}"
+        return _("Refuse: %(row)s") % {"row": rows[0]}
 
     def lead(self, rows: Rows) -> str:  # noqa: ARG002  # the same for all
         """What that means."""
-        return "It is not done. Whoever still wants it asks anew; who asked for it withdraws it so."
+        return _("It is not done. Whoever still wants it asks anew; who asked for it withdraws it so.")
 
     def perform(
         self, rows: Rows, *, actor: audit.Actor, wanted: dict[str, Any]
@@ -225,34 +235,36 @@ class Refuse(_Deciding):
         if actor.user_id != request.requested_by:
             self._require_permission(request, _operator(actor.user_id))
         services.refuse(request, actor=actor, reason=wanted["reason"])
-        return Outcome(done=f"Refused: {request}.")
+        return Outcome(done=_("Refused: %(request)s.") % {"request": request})
 
 
 @admin.register(ActRequest)
 class ActRequestAdmin(ActingAdmin):
     """Acts that operators asked for, those that wait first."""
 
-    title = "Approval"
-    title_plural = "Approvals"
-    lead = "Acts that two persons must want: one asks for it, another approves it."
+    title = gettext_lazy("Approval")
+    title_plural = gettext_lazy("Approvals")
+    lead = gettext_lazy("Acts that two persons must want: one asks for it, another approves it.")
     empty = EmptyState(
-        sentence="Nobody has asked for anything. KEEPSITE_TWO_PERSON_ACTS says which acts need two persons."
+        sentence=gettext_lazy(
+            "Nobody has asked for anything. KEEPSITE_TWO_PERSON_ACTS says which acts need two persons."
+        )
     )
     state_words: ClassVar = {
-        "waiting": "waiting for approval",
-        "granted": "approved, to be run by command",
-        "done": "approved and done",
-        "emergency": "done without approval",
-        "failed": "approved, and failed",
-        "unknown": "approved, end not known",
-        "refused": "refused or withdrawn",
-        "expired": "expired",
+        "waiting": gettext_lazy("waiting for approval"),
+        "granted": gettext_lazy("approved, to be run by command"),
+        "done": gettext_lazy("approved and done"),
+        "emergency": gettext_lazy("done without approval"),
+        "failed": gettext_lazy("approved, and failed"),
+        "unknown": gettext_lazy("approved, end not known"),
+        "refused": gettext_lazy("refused or withdrawn"),
+        "expired": gettext_lazy("expired"),
     }
     acts = (Approve(), Refuse())
     list_display = ("asked", "shown_state", "asked_by", "asked_at", "until", "decided")
     list_filter = (StateFilter,)
     search_fields = ("=id", "title", "requested_by", "decided_by")
-    search_help_text = "Part of what was asked for, or a name"
+    search_help_text = gettext_lazy("Part of what was asked for, or a name")
     ordering = ("-requested_at", "id")
 
     def states(self, now: datetime) -> Mapping[str, Q]:
@@ -272,23 +284,25 @@ class ActRequestAdmin(ActingAdmin):
     def detail(self, row: ActRequest, *, now: datetime) -> Detail:
         """What was asked, and what was decided."""
         asked = Section(
-            title="Asked for",
+            title=_("Asked for"),
             facts=(
-                Fact(label="By", value=breakable(row.requested_by)),
-                Fact(label="Reason", value=row.reason),
-                Fact(label="When", value=relative(row.requested_at, now=now)),
-                Fact(label="Expires", value=relative(row.expires_at, now=now)),
+                Fact(label=_("By"), value=breakable(row.requested_by)),
+                Fact(label=_("Reason"), value=row.reason),
+                Fact(label=_("When"), value=relative(row.requested_at, now=now)),
+                Fact(label=_("Expires"), value=relative(row.expires_at, now=now)),
                 *_filled_in(row),
-                Fact(label="Id", value=code(row.pk), note="Stands in the audit trail beside both names."),
+                Fact(
+                    label=_("Id"), value=code(row.pk), note=_("Stands in the audit trail beside both names.")
+                ),
             ),
         )
         decided = Section(
-            title="Decided",
+            title=_("Decided"),
             facts=(
-                Fact(label="By", value=row.decided_by or missing(_nobody(row))),
-                Fact(label="Reason", value=text(row.decision_reason)),
-                Fact(label="When", value=relative(row.decided_at, now=now, absent="not yet")),
-                Fact(label="What came of it", value=text(row.outcome)),
+                Fact(label=_("By"), value=row.decided_by or missing(_nobody(row))),
+                Fact(label=_("Reason"), value=text(row.decision_reason)),
+                Fact(label=_("When"), value=relative(row.decided_at, now=now, absent=_("not yet"))),
+                Fact(label=_("What came of it"), value=text(row.outcome)),
             ),
             note=_note(row),
         )
@@ -296,39 +310,39 @@ class ActRequestAdmin(ActingAdmin):
             kind=self.title, title=row.title, state=self.shown_state(row), sections=(asked, decided)
         )
 
-    @admin.display(description="state")
+    @admin.display(description=gettext_lazy("state"))
     def shown_state(self, row: ActRequest) -> SafeString:
         """In a word."""
         is_open = row.state == ActRequest.State.WAITING or _is_granted(row)
         if is_open and row.expires_at <= timezone.now():
-            return pill("Expired", Tone.QUIET)
+            return pill(_("Expired"), Tone.QUIET)
         if _is_granted(row):
-            return pill("To be run", Tone.WAITING)
+            return pill(_("To be run"), Tone.WAITING)
         if row.state == ActRequest.State.DONE and not row.decided_by:
-            return pill("Emergency", Tone.BAD)
+            return pill(_("Emergency"), Tone.BAD)
         return _PILLS[ActRequest.State(row.state)]()
 
-    @admin.display(description="asked for", ordering="title")
+    @admin.display(description=gettext_lazy("asked for"), ordering="title")
     def asked(self, row: ActRequest) -> SafeString:
         """What is wanted."""
         return breakable(row.title)
 
-    @admin.display(description="asked for by", ordering="requested_by")
+    @admin.display(description=gettext_lazy("asked for by"), ordering="requested_by")
     def asked_by(self, row: ActRequest) -> SafeString:
         """Who wants it."""
         return breakable(row.requested_by)
 
-    @admin.display(description="asked for (UTC)", ordering="requested_at")
+    @admin.display(description=gettext_lazy("asked for"), ordering="requested_at")
     def asked_at(self, row: ActRequest) -> SafeString:
         """Since when."""
         return moment(row.requested_at)
 
-    @admin.display(description="expires (UTC)", ordering="expires_at")
+    @admin.display(description=gettext_lazy("expires"), ordering="expires_at")
     def until(self, row: ActRequest) -> SafeString:
         """How long it may be decided."""
         return moment(row.expires_at)
 
-    @admin.display(description="decided by", ordering="decided_by")
+    @admin.display(description=gettext_lazy("decided by"), ordering="decided_by")
     def decided(self, row: ActRequest) -> SafeString | str:
         """Who decided."""
         return row.decided_by or missing(_nobody(row))
@@ -336,11 +350,11 @@ class ActRequestAdmin(ActingAdmin):
 
 _GRANTED = Q(state=ActRequest.State.APPROVED, noun=commands.NOUN)
 _PILLS = {
-    ActRequest.State.WAITING: lambda: pill("Waiting", Tone.WAITING),
-    ActRequest.State.APPROVED: lambda: pill("End not known", Tone.WARNING),
-    ActRequest.State.DONE: lambda: pill("Done", Tone.GOOD),
-    ActRequest.State.FAILED: lambda: pill("Failed", Tone.BAD),
-    ActRequest.State.REFUSED: lambda: pill("Refused", Tone.QUIET),
+    ActRequest.State.WAITING: lambda: pill(_("Waiting"), Tone.WAITING),
+    ActRequest.State.APPROVED: lambda: pill(_("End not known"), Tone.WARNING),
+    ActRequest.State.DONE: lambda: pill(_("Done"), Tone.GOOD),
+    ActRequest.State.FAILED: lambda: pill(_("Failed"), Tone.BAD),
+    ActRequest.State.REFUSED: lambda: pill(_("Refused"), Tone.QUIET),
 }
 
 
@@ -350,14 +364,14 @@ def _is_granted(row: ActRequest) -> bool:
 
 
 def _nobody(row: ActRequest) -> str:
-    return "nobody" if row.state == ActRequest.State.DONE else "nobody yet"
+    return "nobody" if row.state == ActRequest.State.DONE else _("nobody yet")
 
 
 def _note(row: ActRequest) -> str:
     if _is_granted(row):
-        return "It has not been run yet."
+        return _("It has not been run yet.")
     if row.state == ActRequest.State.APPROVED:
-        return "Its process ended while carrying it out: look at what it is about, and ask anew if needed."
+        return _("Its process ended while carrying it out: look at what it is about, and ask anew if needed.")
     return ""
 
 

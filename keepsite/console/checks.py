@@ -1,11 +1,13 @@
 """Settings of the console that must hold before it serves."""
 
 from collections.abc import Sequence
+from pathlib import Path
 
 from django.apps import AppConfig
 from django.conf import settings
 from django.contrib import admin
 from django.core.checks import CheckMessage, Error, register
+from django.utils.translation import to_locale
 
 from keepsite.acts import Act
 from keepsite.console.roles import ROLES
@@ -58,6 +60,24 @@ def console_limits_are_usable(app_configs: Sequence[AppConfig] | None, **_: obje
         Error(f"{name} is not above 0.", hint="Leave it out for its default.", id="keepsite.E022")
         for name, value in numbers.items()
         if value <= 0
+    ]
+
+
+@register()
+def languages_have_translations(app_configs: Sequence[AppConfig] | None, **_: object) -> list[CheckMessage]:  # noqa: ARG001
+    """A language without a catalogue would be English, but for the words of Django."""
+    return [
+        Error(
+            f"KEEPSITE_LANGUAGES names {code!r}, and KEEPSITE_LOCALE_DIR has no translation into it.",
+            hint=f"Make {to_locale(code)}/LC_MESSAGES/django.mo there: docs/operators/languages.md says how.",
+            id="keepsite.E023",
+        )
+        for code, _name in settings.LANGUAGES
+        if code != settings.LANGUAGE_CODE
+        and not any(
+            (Path(folder) / to_locale(code) / "LC_MESSAGES" / "django.mo").is_file()
+            for folder in settings.LOCALE_PATHS
+        )
     ]
 
 

@@ -4,6 +4,7 @@ from django.contrib.admin.forms import AdminPasswordChangeForm
 from django.contrib.auth.models import User
 from django.core.exceptions import ValidationError
 from django.http import HttpRequest
+from django.utils.translation import gettext as _
 
 from keepsite.acts.proof import attempt_of
 from keepsite.console.models import OneTimePassword
@@ -23,8 +24,8 @@ class OwnPasswordForm(AdminPasswordChangeForm):
         super().__init__(user, *args, **kwargs)
         self._request = request
         given = OneTimePassword.objects.filter(user=user).exists()
-        self.fields["old_password"].label = "One-time password" if given else "Present password"
-        self.fields["new_password2"].label = "New password again"
+        self.fields["old_password"].label = _("One-time password") if given else _("Present password")
+        self.fields["new_password2"].label = _("New password again")
         self.fields["new_password2"].help_text = ""
 
     def clean_old_password(self) -> str:
@@ -47,6 +48,6 @@ class OwnPasswordForm(AdminPasswordChangeForm):
         old, new = cleaned.get("old_password"), cleaned.get("new_password1")
         if old and old == new:
             self.add_error(
-                "new_password1", ValidationError("Choose a password that differs from the present one.")
+                "new_password1", ValidationError(_("Choose a password that differs from the present one."))
             )
         return cleaned

@@ -8,6 +8,8 @@ from django.contrib import admin
 from django.db.models import Q
 from django.utils import timezone
 from django.utils.safestring import SafeString
+from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
 
 from keepsite import audit
 from keepsite.acts import Act, ActingAdmin, Outcome
@@ -28,11 +30,12 @@ from keepsite.readonly import (
     relative,
     text,
 )
+from keepsite.translation import gettext_lazy
 
 KINDS = {
-    Lockout.Kind.ACCOUNT: "account",
-    Lockout.Kind.ADDRESS: "address",
-    Lockout.Kind.BROWSER: "known browser",
+    Lockout.Kind.ACCOUNT: gettext_lazy("account"),
+    Lockout.Kind.ADDRESS: gettext_lazy("address"),
+    Lockout.Kind.BROWSER: gettext_lazy("known browser"),
 }
 
 
@@ -40,30 +43,38 @@ class Release(Act):
     """Forget wrong passwords and codes, so that the next try is looked at."""
 
     name = "release"
-    label = "Release"
+    label = gettext_lazy("Release")
     permission = "operators.release_lockout"
     scope = "many"
 
     def title(self, rows: Rows) -> str:
         """What the page asks."""
-        return f"Release {rows[0]}" if len(rows) == 1 else f"Release {len(rows)} lock-outs"
+        return (
+            _("Release %(row)s") % {"row": rows[0]}
+            if len(rows) == 1
+            else ngettext("Release %(count)s lock-outs", "Release %(count)s lock-outs", len(rows))
+            % {"count": len(rows)}
+        )
 
     def lead(self, rows: Rows) -> str:  # noqa: ARG002  # the same for all
         """What that means."""
-        return "What was counted is forgotten: the next password or code is looked at again."
+        return _("What was counted is forgotten: the next password or code is looked at again.")
 
     def perform(
         self, rows: Rows, *, actor: audit.Actor, wanted: dict[str, Any]
     ) -> Outcome:  # Any: form values
         """Durable on return."""
         count = lockout.release(rows, actor=actor, reason=wanted["reason"])
-        return Outcome(done="1 lock-out is released." if count == 1 else f"{count} lock-outs are released.")
+        return Outcome(
+            done=ngettext("1 lock-out is released.", "%(count)s lock-outs are released.", count)
+            % {"count": count}
+        )
 
 
 class KindFilter(ChoiceFilter):
     """Whose attempts are counted together."""
 
-    title = "counted for"
+    title = gettext_lazy("counted for")
     parameter_name = "kind"
     options = tuple((kind.value, word) for kind, word in KINDS.items())
 
@@ -72,16 +83,20 @@ class KindFilter(ChoiceFilter):
 class LockoutAdmin(ActingAdmin):
     """Wrong passwords and codes, by account, address and known browser."""
 
-    title = "Lock-out"
-    title_plural = "Lock-outs"
-    lead = "Wrong passwords and codes, and whom they lock out for a while."
-    empty = EmptyState(sentence="Nobody has given a wrong password or code in the past day.")
-    state_words: ClassVar = {"locked": "locked now", "counted": "counted, not locked"}
+    title = gettext_lazy("Lock-out")
+    title_plural = gettext_lazy("Lock-outs")
+    lead = gettext_lazy("Wrong passwords and codes, and whom they lock out for a while.")
+    empty = EmptyState(sentence=gettext_lazy("Nobody has given a wrong password or code in the past day."))
+    state_words: ClassVar = {
+        "locked": gettext_lazy("locked now"),
+        "counted": gettext_lazy("counted, not locked"),
+    }
     acts = (Release(),)
     list_display = ("name", "state", "counted_for", "failures", "locks", "last_at", "until")
+    column_words: ClassVar = {"failures": gettext_lazy("failures"), "locks": gettext_lazy("locks")}
     list_filter = (StateFilter, KindFilter)
     search_fields = ("label",)
-    search_help_text = "Part of a name or address"
+    search_help_text = gettext_lazy("Part of a name or address")
     ordering = ("-last_failed_at", "key")
     number_columns = frozenset({"failures", "locks"})
 
@@ -98,48 +113,48 @@ class LockoutAdmin(ActingAdmin):
             state=self.state(row),
             sections=(
                 Section(
-                    title="What was counted",
+                    title=_("What was counted"),
                     facts=(
-                        Fact(label="Counted for", value=self.counted_for(row)),
-                        Fact(label="Wrong since the last lock", value=text(row.failures)),
+                        Fact(label=_("Counted for"), value=self.counted_for(row)),
+                        Fact(label=_("Wrong since the last lock"), value=text(row.failures)),
                         Fact(
-                            label="Locks",
+                            label=_("Locks"),
                             value=text(row.locks),
-                            note="Each lasts twice as long as the one before.",
+                            note=_("Each lasts twice as long as the one before."),
                         ),
-                        Fact(label="Last one", value=relative(row.last_failed_at, now=now)),
+                        Fact(label=_("Last one"), value=relative(row.last_failed_at, now=now)),
                         Fact(
-                            label="Locked until",
-                            value=relative(row.locked_until, now=now, absent="not locked"),
+                            label=_("Locked until"),
+                            value=relative(row.locked_until, now=now, absent=_("not locked")),
                         ),
                     ),
-                    note="A day without failure, and all of it is forgotten.",
+                    note=_("A day without failure, and all of it is forgotten."),
                 ),
             ),
         )
 
-    @admin.display(description="who", ordering="label")
+    @admin.display(description=gettext_lazy("who"), ordering="label")
     def name(self, row: Lockout) -> SafeString:
         """The operator or the address; names that nobody has are not kept."""
         return breakable(str(row))
 
-    @admin.display(description="state")
+    @admin.display(description=gettext_lazy("state"))
     def state(self, row: Lockout) -> SafeString:
         """Whether the next try is looked at."""
         is_locked = row.locked_until is not None and row.locked_until > timezone.now()
-        return pill("Locked", Tone.BAD) if is_locked else pill("Not locked", Tone.QUIET)
+        return pill(_("Locked"), Tone.BAD) if is_locked else pill(_("Not locked"), Tone.QUIET)
 
-    @admin.display(description="counted for", ordering="kind")
+    @admin.display(description=gettext_lazy("counted for"), ordering="kind")
     def counted_for(self, row: Lockout) -> str:
         """Whose attempts are counted together."""
         return KINDS[Lockout.Kind(row.kind)]
 
-    @admin.display(description="last one (UTC)", ordering="last_failed_at")
+    @admin.display(description=gettext_lazy("last one"), ordering="last_failed_at")
     def last_at(self, row: Lockout) -> SafeString:
         """When it went wrong last."""
         return moment(row.last_failed_at)
 
-    @admin.display(description="locked until (UTC)", ordering="locked_until")
+    @admin.display(description=gettext_lazy("locked until"), ordering="locked_until")
     def until(self, row: Lockout) -> SafeString:
         """When the lock ends by itself."""
-        return moment(row.locked_until, absent="not locked")
+        return moment(row.locked_until, absent=_("not locked"))

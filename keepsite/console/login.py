@@ -15,6 +15,8 @@ from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
 from django.urls import reverse
 from django.utils.crypto import constant_time_compare
+from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
 
 from keepsite.acts.proof import CODE_ATTRIBUTES, attempt_of
 from keepsite.console.sessions import SECOND_FACTOR
@@ -24,6 +26,7 @@ from keepsite.operators import second_factor
 from keepsite.operators.browsers import remember_browser
 from keepsite.operators.lockout import Attempt
 from keepsite.operators.models import Authenticator
+from keepsite.translation import gettext_lazy
 
 HALF = "half_logged_in"  # in the session, between password and code
 PATIENCE_S = 5 * 60  # for the code
@@ -33,11 +36,11 @@ class LoginForm(AdminAuthenticationForm):
     """Name and password.  One message for every refusal: it does not tell which names exist."""
 
     error_messages = {  # noqa: RUF012  # Django's forms declare it so
-        "invalid_login": (
+        "invalid_login": gettext_lazy(
             "This name and password do not open the console. Both tell capital from small letters. "
             "A lost password: on the server, manage.py operator reset prints a new one."
         ),
-        "inactive": "This name and password do not open the console.",
+        "inactive": gettext_lazy("This name and password do not open the console."),
     }
     attempt: Attempt
 
@@ -83,9 +86,11 @@ class CodeForm(forms.Form):
     """The code that the app shows."""
 
     code = forms.CharField(
-        label="Code",
+        label=gettext_lazy("Code"),
         max_length=40,
-        help_text="Six digits from your authenticator app. Without the app: one of your recovery codes.",
+        help_text=gettext_lazy(
+            "Six digits from your authenticator app. Without the app: one of your recovery codes."
+        ),
         widget=forms.TextInput(attrs={**CODE_ATTRIBUTES, "autofocus": True}),
     )
 
@@ -123,7 +128,7 @@ def _attempt_with(request: HttpRequest, user: User, form: CodeForm) -> Attempt |
         return None
     attempt.failed()
     record_refusal(user.get_username())
-    form.add_error("code", "This code is wrong, or has been used already. Wait for the next one.")
+    form.add_error("code", _("This code is wrong, or has been used already. Wait for the next one."))
     return None
 
 
@@ -154,8 +159,12 @@ def _warn_of_few_codes(request: HttpRequest, authenticator: Authenticator) -> No
     left = second_factor.recovery_codes_left(authenticator)
     if left < second_factor.FEW_RECOVERY_CODES:
         words = (
-            f"Only {left} of your recovery codes are"
-            if left > 1
-            else f"{'One' if left else 'None'} of your recovery codes is"
+            ngettext(
+                "One of your recovery codes is left. Make new ones under Second factor.",
+                "Only %(count)s of your recovery codes are left. Make new ones under Second factor.",
+                left,
+            )
+            if left
+            else _("None of your recovery codes is left. Make new ones under Second factor.")
         )
-        messages.warning(request, f"{words} left. Make new ones under Second factor.")
+        messages.warning(request, words % {"count": left})

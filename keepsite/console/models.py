@@ -13,3 +13,18 @@ class OneTimePassword(models.Model):
 
     def __str__(self) -> str:
         return f"one-time password of {self.user}"
+
+
+class Preference(models.Model):
+    """How an operator wants the console to show things."""
+
+    user = models.OneToOneField(
+        settings.AUTH_USER_MODEL, on_delete=models.CASCADE, primary_key=True, related_name="preference"
+    )
+    zone = models.CharField(max_length=64, blank=True)  # its IANA name; empty: the browser's
+
+    class Meta:
+        default_permissions = ()
+
+    def __str__(self) -> str:
+        return f"preference of {self.user}"

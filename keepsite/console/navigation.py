@@ -5,6 +5,7 @@ from django.contrib.auth.models import User
 from django.db.models import Model
 from django.http import HttpRequest
 from django.urls import reverse
+from django.utils.translation import gettext as _
 
 from keepsite.approvals.models import ActRequest
 from keepsite.fleet.models import HSMMember
@@ -16,6 +17,7 @@ from keepsite.operators.models import Lockout
 from keepsite.projects.models import Project, ProjectQuota
 from keepsite.readonly import ReadOnlyAdmin, list_url
 from keepsite.trail.models import AuditChain, AuditRecord
+from keepsite.translation import gettext_lazy
 from orders_app.models import DeadLetter, Order
 from secrets_app.models import (
     ACL,
@@ -28,13 +30,13 @@ from secrets_app.models import (
 )
 
 GROUPS: tuple[tuple[str, tuple[type[Model], ...]], ...] = (
-    ("Stored", (Project, Secret, Container, Order, DeadLetter)),
-    ("Use", (SecretConsumer, ContainerConsumer, ContainerSecret)),
-    ("Keys", (MKEK, ProjectKEK, KEKRun, TransportKey, HSMMember)),
-    ("Nodes", (Node, Promotion)),
-    ("Notices", (Notice, Message)),
-    ("Access", (APIKey, ACL, ProjectQuota, User, ActRequest, Lockout)),
-    ("Audit", (AuditRecord, AuditChain)),
+    (gettext_lazy("Stored"), (Project, Secret, Container, Order, DeadLetter)),
+    (gettext_lazy("Use"), (SecretConsumer, ContainerConsumer, ContainerSecret)),
+    (gettext_lazy("Keys"), (MKEK, ProjectKEK, KEKRun, TransportKey, HSMMember)),
+    (gettext_lazy("Nodes"), (Node, Promotion)),
+    (gettext_lazy("Notices"), (Notice, Message)),
+    (gettext_lazy("Access"), (APIKey, ACL, ProjectQuota, User, ActRequest, Lockout)),
+    (gettext_lazy("Audit"), (AuditRecord, AuditChain)),
 )
 
 
@@ -58,7 +60,7 @@ class Group:
 def navigation(site: AdminSite, request: HttpRequest) -> tuple[Group, ...]:
     """Where this operator can go, the overview first."""
     index = reverse("admin:index")
-    overview = Place(label="Overview", url=index, is_here=request.path == index)
+    overview = Place(label=_("Overview"), url=index, is_here=request.path == index)
     groups = (Group(label=label, places=_places(site, request, models)) for label, models in GROUPS)
     return (Group(label="", places=(overview,)), *(group for group in groups if group.places))
 

@@ -7,6 +7,8 @@ from django.conf import settings
 from django.contrib.auth.signals import user_logged_in
 from django.dispatch import receiver
 from django.http import HttpRequest
+from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
 
 STARTED_AT = "started_at"  # in the session, s since the epoch
 SEEN_AT = "seen_at"  # likewise; behind by up to NOTE_EVERY_S, which saves a write per page
@@ -33,9 +35,13 @@ def why_ended(request: HttpRequest) -> str:
     started_at = session.setdefault(STARTED_AT, now)  # it was opened by a release without limits
     seen_at = session.setdefault(SEEN_AT, now)
     if not 0 <= now - started_at < settings.CONSOLE_SESSION_S:
-        return f"You were logged out: a session lasts {_words(settings.CONSOLE_SESSION_S)}. Log in again."
+        return _("You were logged out: a session lasts %(duration)s. Log in again.") % {
+            "duration": _words(settings.CONSOLE_SESSION_S)
+        }
     if not 0 <= now - seen_at < settings.CONSOLE_IDLE_S:
-        return f"You were logged out after {_words(settings.CONSOLE_IDLE_S)} without a click. Log in again."
+        return _("You were logged out after %(duration)s without a click. Log in again.") % {
+            "duration": _words(settings.CONSOLE_IDLE_S)
+        }
     is_click = request.headers.get("Sec-Fetch-Dest") != "empty"
     if is_click and now - seen_at >= min(NOTE_EVERY_S, settings.CONSOLE_IDLE_S / 4):
         session[SEEN_AT] = now
@@ -44,6 +50,7 @@ def why_ended(request: HttpRequest) -> str:
 
 def _words(duration_s: int) -> str:
     minutes = round(duration_s / 60)
-    if minutes % 60 == 0:
-        return "1 hour" if minutes == 60 else f"{minutes // 60} hours"  # noqa: PLR2004  # minutes of an hour
-    return f"{minutes} minutes"
+    hours, rest = divmod(minutes, 60)
+    if rest:
+        return ngettext("%(count)s minute", "%(count)s minutes", minutes) % {"count": minutes}
+    return ngettext("%(count)s hour", "%(count)s hours", hours) % {"count": hours}

@@ -12,6 +12,7 @@ from django.template.loader import render_to_string
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, URLResolver, path, reverse
 from django.utils import timezone
+from django.utils.translation import gettext as _
 from django.views.decorators.cache import never_cache
 
 from keepsite import audit
@@ -27,10 +28,13 @@ from keepsite.console.pages.second_factor import (
     RecoveryCodesPage,
     second_factor_page,
 )
+from keepsite.console.pages.time_zone import time_zone_page
 from keepsite.console.sessions import SECOND_FACTOR, why_ended
 from keepsite.console.standing import Standing, standing_of
+from keepsite.console.zones import COOKIE, use_chosen
 from keepsite.identity.operators import console_principal
 from keepsite.readonly import ReadOnlyAdmin, detail_url
+from keepsite.translation import gettext_lazy
 
 if TYPE_CHECKING:
     from django.contrib.admin.options import ModelAdmin
@@ -44,9 +48,9 @@ SECOND_FACTOR_TEMPLATES = {
     RecoveryCodesPage: "console/second_factor/codes.html",
 }
 SECOND_FACTOR_TITLES = {
-    EnrolmentPage: "Set up a second factor",
-    OwnFactorPage: "Your second factor",
-    RecoveryCodesPage: "Your recovery codes",
+    EnrolmentPage: gettext_lazy("Set up a second factor"),
+    OwnFactorPage: gettext_lazy("Your second factor"),
+    RecoveryCodesPage: gettext_lazy("Your recovery codes"),
 }
 
 
@@ -65,7 +69,7 @@ class ConsoleSite(AdminSite):
 
     site_header = "Keepsite"
     site_title = "Keepsite"
-    index_title = "Overview"
+    index_title = gettext_lazy("Overview")
     site_url = None
     enable_nav_sidebar = False  # ours stands in base_site.html and needs no script
     login_form = LoginForm
@@ -89,6 +93,7 @@ class ConsoleSite(AdminSite):
             **super().each_context(request),
             "navigation": navigation(self, request) if is_open else (),
             "waiting_acts": standing.waiting_acts if standing and is_open and may_decide else 0,
+            "zone_cookie": COOKIE,
         }
 
     def index(
@@ -134,6 +139,7 @@ class ConsoleSite(AdminSite):
             path("search/", self.admin_view(self.search), name="search"),
             path("login/code/", never_cache(self.login_code), name="login_code"),
             path("second-factor/", self.admin_view(self.second_factor), name="second_factor"),
+            path("time-zone/", self.admin_view(self.time_zone), name="time_zone"),
             *super().get_urls(),
         ]
 
@@ -148,7 +154,7 @@ class ConsoleSite(AdminSite):
         request.current_app = self.name
         context = {
             **self.each_context(request),
-            "title": "Log in",
+            "title": _("Log in"),
             "app_path": request.get_full_path(),
             "next": request.GET.get("next") or reverse("admin:index"),
             **(extra_context or {}),
@@ -165,10 +171,22 @@ class ConsoleSite(AdminSite):
         request.current_app = self.name
         page = second_factor_page(request)
         if page is None:
-            messages.success(request, "Your second factor is removed: your password alone opens the console.")
+            messages.success(
+                request, _("Your second factor is removed: your password alone opens the console.")
+            )
             return HttpResponseRedirect(reverse("admin:second_factor"))
         context = {**self.each_context(request), "title": SECOND_FACTOR_TITLES[type(page)], "page": page}
         return TemplateResponse(request, SECOND_FACTOR_TEMPLATES[type(page)], context)
+
+    def time_zone(self, request: HttpRequest) -> HttpResponse:
+        """The one that the operator's dates are in."""
+        request.current_app = self.name
+        page = time_zone_page(request, now=timezone.now())
+        if page is None:
+            messages.success(request, _("Your choice is kept: dates are shown in it from now on."))
+            return HttpResponseRedirect(reverse("admin:time_zone"))
+        context = {**self.each_context(request), "title": _("Your time zone"), "page": page}
+        return TemplateResponse(request, "console/time_zone.html", context)
 
     def search(self, request: HttpRequest) -> HttpResponse:
         """Everything that matches; a full ref leads straight to its object."""
@@ -177,11 +195,11 @@ class ConsoleSite(AdminSite):
         if named is not None and self._may_see(request, *named):
             model, object_id = named
             return HttpResponseRedirect(detail_url(model, object_id))
-        models = [model for _, group in GROUPS for model in group]
+        models = [model for _label, group in GROUPS for model in group]
         request.current_app = self.name
         context = {
             **self.each_context(request),
-            "title": "Search",
+            "title": _("Search"),
             "page": search(self, request, models, wanted),
         }
         return TemplateResponse(request, "console/search.html", context)
@@ -209,10 +227,11 @@ class ConsoleSite(AdminSite):
             if reason := why_ended(request):
                 return _logged_out(request, reason)
             standing = Standing.of(request, now=timezone.now())
+            use_chosen(standing.zone)
             shown = request.session.get(SECOND_FACTOR)
             if standing.authenticator_id is not None and shown != standing.authenticator_id:
                 return _logged_out(
-                    request, "You were logged out: this log-in did not show your second factor."
+                    request, _("You were logged out: this log-in did not show your second factor.")
                 )
             if standing.has_one_time_password and name not in OPEN_TO_ONE_TIME_PASSWORDS:
                 return HttpResponseRedirect(reverse("admin:password_change"))
@@ -243,7 +262,7 @@ class ConsoleSite(AdminSite):
                 actor=console_principal(request.user.get_username()),
                 subject=request.user,
             )
-            messages.success(request, "Your password is changed. Other log-ins of yours have ended.")
+            messages.success(request, _("Your password is changed. Other log-ins of yours have ended."))
         return response
 
 

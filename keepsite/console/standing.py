@@ -26,6 +26,7 @@ class Standing:
     authenticator_id: str | None
     must_enrol: bool
     waiting_acts: int
+    zone: str | None  # that they chose
 
     @classmethod
     def of(cls, request: HttpRequest, *, now: datetime) -> "Standing":
@@ -45,17 +46,20 @@ class Standing:
                 "in_demanded_role",
                 "is_superuser",
                 "waiting_acts",
+                "preference__zone",
             )
             .get()
         )
-        has_one_time_password, authenticator_id, in_demanded_role, has_all_rights, waiting_acts = row
+        has_one_time_password, authenticator_id, in_demanded_role, has_all_rights, *rest = row
         has_none = not authenticator_id  # the stubs take a left join for an inner one
+        waiting_acts, zone = rest
         roles = settings.CONSOLE_SECOND_FACTOR if in_demanded_role else ()
         standing = cls(
             has_one_time_password=has_one_time_password,
             authenticator_id=authenticator_id,
             must_enrol=has_none and is_demanded(roles, has_all_rights=has_all_rights),
             waiting_acts=waiting_acts,
+            zone=zone,
         )
         setattr(request, ATTRIBUTE, standing)
         return standing

@@ -5,11 +5,13 @@ from typing import Any
 
 from django import forms
 from django.utils import timezone
+from django.utils.translation import gettext as _
 
 from keepsite import audit
 from keepsite.acts import Act, Outcome, ReasonForm
 from keepsite.fleet import services
 from keepsite.fleet.models import HSMMember
+from keepsite.translation import gettext_lazy
 
 
 class ReleaseForm(ReasonForm):
@@ -17,8 +19,8 @@ class ReleaseForm(ReasonForm):
 
     pin_corrected = forms.BooleanField(
         required=False,
-        label="Its PIN was refused, and I have corrected it",
-        help_text=(
+        label=gettext_lazy("Its PIN was refused, and I have corrected it"),
+        help_text=gettext_lazy(
             "On every node, in the file that the HSM configuration names. One process tries it; the others"
             " follow once the token accepted it. Without this, a PIN that was refused is not tried again."
         ),
@@ -30,7 +32,7 @@ class ReleaseMember(Act):
     """Have it looked at again."""
 
     name = "release"
-    label = "Release from quarantine"
+    label = gettext_lazy("Release from quarantine")
     permission = "fleet.release_hsmmember"
     needs_recent_login = True
     form_class = ReleaseForm
@@ -41,11 +43,11 @@ class ReleaseMember(Act):
 
     def title(self, rows: Any) -> str:  # Any: HSM members
         """What the page asks."""
-        return f"Release {rows[0]} from quarantine"
+        return _("Release %(row)s from quarantine") % {"row": rows[0]}
 
     def lead(self, rows: Any) -> str:  # noqa: ARG002  # Any: HSM members
         """What that means."""
-        return (
+        return _(
             "Every process that has it in quarantine logs in again within seconds and has it prove the MKEKs."
             " It serves only if all of that succeeds; otherwise it is quarantined again. Mend it first."
         )
@@ -59,4 +61,7 @@ class ReleaseMember(Act):
             reason=wanted["reason"],
             now=timezone.now(),
         )
-        return Outcome(done=f"{rows[0]} is looked at again within some twenty seconds; its state tells.")
+        return Outcome(
+            done=_("%(row)s is looked at again within some twenty seconds; its state tells.")
+            % {"row": rows[0]}
+        )

@@ -1,12 +1,13 @@
 from collections.abc import Iterator
 from datetime import datetime
-from typing import Any
+from typing import Any, ClassVar
 
 from django.apps import apps
 from django.contrib import admin
 from django.http import HttpRequest
 from django.utils import timezone
 from django.utils.safestring import SafeString
+from django.utils.translation import gettext as _
 
 from hsm.member import State
 from keepsite.acts import ActingAdmin
@@ -43,17 +44,39 @@ from keepsite.readonly import (
     relative,
     text,
 )
+from keepsite.translation import gettext_lazy
 
 SHOWN_CHANGES = 30
-NODE_HEADINGS = (Heading(label="Node"), Heading(label="How its processes see it"))
+NODE_HEADINGS = (Heading(label=gettext_lazy("Node")), Heading(label=gettext_lazy("How its processes see it")))
 ERROR_HEADINGS = (
-    Heading(label="Class"),
-    Heading(label="Calls", is_number=True),
-    Heading(label="What it means"),
+    Heading(label=gettext_lazy("Class")),
+    Heading(label=gettext_lazy("Calls"), is_number=True),
+    Heading(label=gettext_lazy("What it means")),
 )
-MKEK_HEADINGS = tuple(Heading(label=label) for label in ("MKEK", "State", "Key check value", "CKA_ID"))
+MKEK_WORDS = {  # those of keepsite.keyring stand above this layer
+    "pending": gettext_lazy("Pending"),
+    "current": gettext_lazy("Current"),
+    "previous": gettext_lazy("Previous"),
+    "retired": gettext_lazy("Retired"),
+}
+MKEK_HEADINGS = tuple(
+    Heading(label=label)
+    for label in (
+        gettext_lazy("MKEK"),
+        gettext_lazy("State"),
+        gettext_lazy("Key check value"),
+        gettext_lazy("CKA_ID"),
+    )
+)
 CHANGE_HEADINGS = tuple(
-    Heading(label=label) for label in ("When (UTC)", "State", "Node", "Process", "Reason")
+    Heading(label=label)
+    for label in (
+        gettext_lazy("When"),
+        gettext_lazy("State"),
+        gettext_lazy("Node"),
+        gettext_lazy("Process"),
+        gettext_lazy("Reason"),
+    )
 )
 
 
@@ -61,20 +84,21 @@ CHANGE_HEADINGS = tuple(
 class HSMMemberAdmin(ActingAdmin):
     """The HSM's members, as the nodes' processes see them."""
 
-    title = "HSM member"
-    title_plural = "HSM members"
-    lead = (
+    title = gettext_lazy("HSM member")
+    title_plural = gettext_lazy("HSM members")
+    lead = gettext_lazy(
         "The tokens that hold the MKEKs, as the nodes report them every ten seconds."
         " Rates and latencies are of the last five minutes."
     )
     empty = EmptyState(
-        sentence="No node has told of its HSM yet. Each does ten seconds after its start.",
+        sentence=gettext_lazy("No node has told of its HSM yet. Each does ten seconds after its start."),
         commands=("manage.py hsm_status",),
     )
     list_display = ("name", "state", "serving", "p50", "p99", "calls", "cache_hits", "asked")
+    column_words: ClassVar = {"name": gettext_lazy("name")}
     number_columns = frozenset({"p50", "p99", "calls", "cache_hits"})
     search_fields = ("name",)
-    search_help_text = "Part of a member's name"
+    search_help_text = gettext_lazy("Part of a member's name")
     ordering = ("name",)
     acts = (ReleaseMember(),)
 
@@ -103,16 +127,21 @@ class HSMMemberAdmin(ActingAdmin):
             ),
         )
 
-    @admin.display(description="state")
+    @admin.display(description=gettext_lazy("state"))
     def state(self, row: Any) -> SafeString:  # Any: a member with its figures
         """The one that needs somebody most."""
         return _state(row.figures)
 
-    @admin.display(description="serves")
+    @admin.display(description=gettext_lazy("serves"))
     def serving(self, row: Any) -> SafeString | str:  # Any: as above
         """In how many processes."""
         figures = row.figures
-        return f"{figures.serving} of {figures.processes} processes" if figures else missing("not told")
+        return (
+            _("%(serving)s of %(processes)s processes")
+            % {"serving": figures.serving, "processes": figures.processes}
+            if figures
+            else missing(_("not told"))
+        )
 
     @admin.display(description="p50")
     def p50(self, row: Any) -> SafeString | str:  # Any: as above
@@ -124,47 +153,58 @@ class HSMMemberAdmin(ActingAdmin):
         """One in a hundred calls is slower."""
         return latency(row.figures.p99_s if row.figures else None)
 
-    @admin.display(description="calls")
+    @admin.display(description=gettext_lazy("calls"))
     def calls(self, row: Any) -> SafeString | str:  # Any: as above
         """Each second."""
         return rate(row.figures.calls_per_second if row.figures else None)
 
-    @admin.display(description="cache hits")
+    @admin.display(description=gettext_lazy("cache hits"))
     def cache_hits(self, row: Any) -> SafeString | str:  # Any: as above
         """Of the uses of pKEKs."""
         return percent(row.figures.cache_hit_percent if row.figures else None)
 
-    @admin.display(description="last release (UTC)", ordering="wanted_at")
+    @admin.display(description=gettext_lazy("last release"), ordering="wanted_at")
     def asked(self, row: HSMMember) -> SafeString:
         """When an operator last had it looked at."""
         return moment(row.wanted_at)
 
 
 def _state(member: MemberFigures | None) -> SafeString:
-    return member_pill(member) if member else pill("Not told", Tone.QUIET)
+    return member_pill(member) if member else pill(_("Not told"), Tone.QUIET)
 
 
 def _notice(member: MemberFigures | None) -> Notice | None:
     if member is None:
-        words = "No process tells of this member: it is not configured any more, or no node reports."
+        words = _("No process tells of this member: it is not configured any more, or no node reports.")
         return Notice(tone=Tone.WARNING, message=words)
     if member.worst is State.UP:
         return None
-    _, tone, meaning = STATES[member.worst]
-    seen = f"{member.states[member.worst]} of {member.processes} processes see it {member.worst}."
+    word, tone, meaning = STATES[member.worst]
+    seen = _("%(states)s of %(processes)s processes see it %(worst)s.") % {
+        "states": member.states[member.worst],
+        "processes": member.processes,
+        "worst": word.lower(),
+    }
     return Notice(tone=tone, message=f"{seen} {meaning}")
 
 
 def _of_figures(member: MemberFigures) -> Iterator[Section]:
     yield Section(
-        title="How it stands",
+        title=_("How it stands"),
         facts=(
-            Fact(label="Token", value=text(member.token)),
-            Fact(label="Serves", value=f"{member.serving} of {member.processes} processes"),
-            Fact(label="Standby", value="yes: asked only if no other serves" if member.is_standby else "no"),
+            Fact(label=_("Token"), value=text(member.token)),
+            Fact(
+                label=_("Serves"),
+                value=_("%(serving)s of %(processes)s processes")
+                % {"serving": member.serving, "processes": member.processes},
+            ),
+            Fact(
+                label=_("Standby"),
+                value=_("yes: asked only if no other serves") if member.is_standby else "no",
+            ),
         ),
         table=Table(
-            caption="By node",
+            caption=_("By node"),
             headings=NODE_HEADINGS,
             rows=tuple(
                 Row.of(
@@ -180,13 +220,17 @@ def _of_figures(member: MemberFigures) -> Iterator[Section]:
         ),
     )
     yield Section(
-        title="Speed",
+        title=_("Speed"),
         facts=(
-            Fact(label="p50", value=latency(member.p50_s), note="Of encrypt and decrypt."),
+            Fact(label="p50", value=latency(member.p50_s), note=_("Of encrypt and decrypt.")),
             Fact(label="p99", value=latency(member.p99_s)),
-            Fact(label="Calls", value=rate(member.calls_per_second)),
-            Fact(label="Cache hits", value=percent(member.cache_hit_percent), note="Of the uses of pKEKs."),
-            Fact(label="In flight", value=text(member.in_flight)),
+            Fact(label=_("Calls"), value=rate(member.calls_per_second)),
+            Fact(
+                label=_("Cache hits"),
+                value=percent(member.cache_hit_percent),
+                note=_("Of the uses of pKEKs."),
+            ),
+            Fact(label=_("In flight"), value=text(member.in_flight)),
         ),
     )
     yield _room(member)
@@ -194,32 +238,38 @@ def _of_figures(member: MemberFigures) -> Iterator[Section]:
 
 
 def _room(member: MemberFigures) -> Section:
-    most = "" if member.keys_most is None else f"The configuration may come to {text(member.keys_most)}."
+    most = (
+        ""
+        if member.keys_most is None
+        else _("The configuration may come to %(keys_most)s.") % {"keys_most": text(member.keys_most)}
+    )
     return Section(
-        title="Room on the token",
+        title=_("Room on the token"),
         bars=(
-            Bar(label="Session objects", used=member.keys, limit=member.objects_allowed, note=most),
-            Bar(label="Sessions", used=member.sessions, limit=member.sessions_allowed),
+            Bar(label=_("Session objects"), used=member.keys, limit=member.objects_allowed, note=most),
+            Bar(label=_("Sessions"), used=member.sessions, limit=member.sessions_allowed),
         ),
-        note="Session objects are cached pKEKs; their limit is session_object_budget of the configuration."
-        " That of sessions the token says itself.",
+        note=_(
+            "Session objects are cached pKEKs; their limit is session_object_budget of the configuration."
+            " That of sessions the token says itself."
+        ),
     )
 
 
 def _errors(member: MemberFigures) -> Section:
     if not member.errors:
-        return Section(title="Errors by class", note="None since the processes began.")
+        return Section(title=_("Errors by class"), note=_("None since the processes began."))
     return Section(
-        title="Errors by class",
+        title=_("Errors by class"),
         table=Table(
-            caption="Errors by class",
+            caption=_("Errors by class"),
             headings=ERROR_HEADINGS,
             rows=tuple(
                 Row.of(ERROR_HEADINGS, "", kind, count, ERRORS.get(kind, OTHER_ERROR))
                 for kind, count in sorted(member.errors.items())
             ),
         ),
-        note="Since the processes began.",
+        note=_("Since the processes began."),
     )
 
 
@@ -228,30 +278,32 @@ def _mkeks(member: MemberFigures | None, *, now: datetime) -> Section:
     mkeks = apps.get_model("keyring.MKEK")  # which lies above
     rows = mkeks.objects.exclude(state="retired").only("label", "kcv", "cka_id", "state")
     return Section(
-        title="MKEKs that it must hold",
+        title=_("MKEKs that it must hold"),
         facts=(
             Fact(
-                label="Last canary",
-                value=relative(member.last_canary_at if member else None, now=now, absent="none was opened"),
-                note="Of the process where it is longest ago. A member serves only after it opened them.",
+                label=_("Last canary"),
+                value=relative(
+                    member.last_canary_at if member else None, now=now, absent=_("none was opened")
+                ),
+                note=_("Of the process where it is longest ago. A member serves only after it opened them."),
             ),
         ),
         table=Table(
-            caption="MKEKs",
+            caption=_("MKEKs"),
             headings=MKEK_HEADINGS,
             rows=tuple(
                 Row.of(
                     MKEK_HEADINGS,
                     detail_url(mkeks, mkek.pk),
                     breakable(mkek.label),
-                    mkek.get_state_display().partition(":")[0].capitalize(),
+                    MKEK_WORDS[mkek.state],
                     code(mkek.kcv),
                     code(mkek.cka_id),
                 )
                 for mkek in rows.order_by("-created_at")
             ),
         ),
-        note="Compare the key check values with what the token's own tools show.",
+        note=_("Compare the key check values with what the token's own tools show."),
     )
 
 
@@ -259,23 +311,23 @@ def _release(row: HSMMember, *, now: datetime) -> Iterator[Section]:
     if row.wanted_at is None:
         return
     facts = [
-        Fact(label="Asked for", value=relative(row.wanted_at, now=now)),
-        Fact(label="By", value=text(row.wanted_by)),
-        Fact(label="Why", value=text(row.wanted_because)),
+        Fact(label=_("Asked for"), value=relative(row.wanted_at, now=now)),
+        Fact(label=_("By"), value=text(row.wanted_by)),
+        Fact(label=_("Why"), value=text(row.wanted_because)),
     ]
     if row.pin_corrected:
-        facts.append(Fact(label="Corrected PIN", value=row.get_pin_outcome_display()))
-    yield Section(title="Last release from quarantine", facts=tuple(facts))
+        facts.append(Fact(label=_("Corrected PIN"), value=row.get_pin_outcome_display()))
+    yield Section(title=_("Last release from quarantine"), facts=tuple(facts))
 
 
 def _history(row: HSMMember) -> Section:
     changes = list(MemberChange.objects.filter(member=row.name).order_by("-at")[:SHOWN_CHANGES])
     if not changes:
-        return Section(title="Changes of state", note="None was told in the last 30 days.")
+        return Section(title=_("Changes of state"), note=_("None was told in the last 30 days."))
     return Section(
-        title="Changes of state",
+        title=_("Changes of state"),
         table=Table(
-            caption="Changes of state, the newest first",
+            caption=_("Changes of state, the newest first"),
             headings=CHANGE_HEADINGS,
             rows=tuple(
                 Row.of(
@@ -290,5 +342,6 @@ def _history(row: HSMMember) -> Section:
                 for change in changes
             ),
         ),
-        note=f"The last {SHOWN_CHANGES} of all processes, kept for 30 days.",
+        note=_("The last %(shown_changes)s of all processes, kept for 30 days.")
+        % {"shown_changes": SHOWN_CHANGES},
     )

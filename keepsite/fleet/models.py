@@ -3,6 +3,7 @@ from django.utils import timezone
 
 from keepsite.columns import ExactCharField
 from keepsite.ids import new_id
+from keepsite.translation import gettext_lazy
 
 
 class NodeReport(models.Model):
@@ -33,9 +34,9 @@ class HSMMember(models.Model):
     """
 
     class Outcome(models.TextChoices):
-        NONE = "", "not known yet"
-        ACCEPTED = "accepted", "accepted"
-        REFUSED = "refused", "refused again"
+        NONE = "", gettext_lazy("not known yet")
+        ACCEPTED = "accepted", gettext_lazy("accepted")
+        REFUSED = "refused", gettext_lazy("refused again")
 
     name = ExactCharField(primary_key=True, max_length=255, editable=False)
     first_seen_at = models.DateTimeField(default=timezone.now, editable=False)

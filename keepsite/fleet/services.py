@@ -2,6 +2,8 @@
 
 from datetime import datetime
 
+from django.utils.translation import gettext as _
+
 from hsm.member import State
 from keepsite import audit, writes
 from keepsite.errors import Conflict, NotFound
@@ -26,9 +28,9 @@ def release_member(
     rows = HSMMember.objects.filter(name=name)
     member = rows.first()
     if member is None:
-        raise NotFound(f"No node has told of an HSM member {name!r}.")
+        raise NotFound(_("No node has told of an HSM member %(name)s.") % {"name": f"{name!r}"})
     if not is_quarantined(name, now=now):
-        raise Conflict(f"No process has {name} in quarantine.")
+        raise Conflict(_("No process has %(name)s in quarantine.") % {"name": name})
     writes.commit(
         lambda: rows.update(
             wanted_at=now,

@@ -1,6 +1,6 @@
 """What operators do with API keys in the console."""
 
-from datetime import datetime, time, timedelta
+from datetime import UTC, datetime, time, timedelta
 from typing import Any
 
 from django import forms
@@ -9,6 +9,8 @@ from django.core.exceptions import ValidationError
 from django.core.signing import BadSignature, Signer
 from django.urls import reverse
 from django.utils import timezone
+from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
 
 from keepsite import audit
 from keepsite.acts import Act, Outcome, ReasonForm, one_by_one
@@ -17,15 +19,23 @@ from keepsite.identity.models import APIKey
 from keepsite.identity.principal import PROJECT_ID_MAX_CHARS
 from keepsite.ids import new_id
 from keepsite.readonly import Heading, Row, Table, Tone, breakable, detail_url, moment
+from keepsite.translation import gettext_lazy
 
 DEFAULT_DAYS = 365
 ROLES = {
-    "secure": "reader, member or admin",
-    "legacy": "observer, creator, audit or admin",
-    "both": "reader, member or admin; or observer, creator, audit",
+    "secure": gettext_lazy("reader, member or admin"),
+    "legacy": gettext_lazy("observer, creator, audit or admin"),
+    "both": gettext_lazy("reader, member or admin; or observer, creator, audit"),
 }
 KEY_HEADINGS = tuple(
-    Heading(label=label) for label in ("Name", "Project", "User", "Last used (UTC)", "Expires (UTC)")
+    Heading(label=label)
+    for label in (
+        gettext_lazy("Name"),
+        gettext_lazy("Project"),
+        gettext_lazy("User"),
+        gettext_lazy("Last used"),
+        gettext_lazy("Expires"),
+    )
 )
 _signer = Signer(salt="keepsite.api-key-id")
 
@@ -37,39 +47,46 @@ class NewKeyForm(ReasonForm):
     """
 
     name = forms.CharField(
-        label="What it is for", max_length=PROJECT_ID_MAX_CHARS, help_text="For you and your colleagues."
+        label=gettext_lazy("What it is for"),
+        max_length=PROJECT_ID_MAX_CHARS,
+        help_text=gettext_lazy("For you and your colleagues."),
     )
     project = forms.CharField(
-        label="Project id",
+        label=gettext_lazy("Project id"),
         max_length=PROJECT_ID_MAX_CHARS,
         widget=forms.TextInput(attrs={"autocomplete": "off", "spellcheck": "false"}),
-        help_text="The project's secrets are all that the key opens. A new id makes a new project.",
+        help_text=gettext_lazy(
+            "The project's secrets are all that the key opens. A new id makes a new project."
+        ),
     )
     user = forms.CharField(
-        label="User id",
+        label=gettext_lazy("User id"),
         max_length=PROJECT_ID_MAX_CHARS,
         widget=forms.TextInput(attrs={"autocomplete": "off", "spellcheck": "false"}),
-        help_text="Stands as creator on what the key makes, and in the audit trail.",
+        help_text=gettext_lazy("Stands as creator on what the key makes, and in the audit trail."),
     )
-    roles = forms.CharField(label="Roles", initial="member")
+    roles = forms.CharField(label=gettext_lazy("Roles"), initial="member")
     expires_on = forms.DateField(
-        label="Expires at the end of (UTC)",
         required=False,
         widget=forms.DateInput(attrs={"type": "date"}, format="%Y-%m-%d"),
-        help_text="Empty: never. A key that expires limits the harm of one that leaks.",
+        help_text=gettext_lazy("Empty: never. A key that expires limits the harm of one that leaks."),
     )
     key_id = forms.CharField(widget=forms.HiddenInput)
     field_order = ("name", "project", "user", "roles", "expires_on", "reason", "key_id")
 
     def __init__(self, *args: Any, **options: Any) -> None:  # Any: Django's own
         super().__init__(*args, **options)
-        self.fields["roles"].help_text = f"Separated by commas: {ROLES[settings.ROLE_SET]}."
+        zone = timezone.get_current_timezone_name()
+        self.fields["expires_on"].label = _("Expires at the end of (day in %(zone)s)") % {"zone": zone}
+        self.fields["roles"].help_text = _("Separated by commas: %(roles)s.") % {
+            "roles": ROLES[settings.ROLE_SET]
+        }
 
     def clean_roles(self) -> list[str]:
         """Each by itself."""
         roles = [role.strip() for role in self.cleaned_data["roles"].split(",") if role.strip()]
         if not roles:
-            raise ValidationError("Name at least one role, such as member or reader.")
+            raise ValidationError(_("Name at least one role, such as member or reader."))
         return roles
 
     def clean_expires_on(self) -> datetime | None:
@@ -77,9 +94,13 @@ class NewKeyForm(ReasonForm):
         day = self.cleaned_data["expires_on"]
         if day is None:
             return None
-        end = datetime.combine(day + timedelta(days=1), time(), tzinfo=timezone.get_default_timezone())
+        try:
+            midnight = datetime.combine(day + timedelta(days=1), time())
+        except OverflowError as error:
+            raise ValidationError(_("There is no day after this one. Choose an earlier one.")) from error
+        end = timezone.make_aware(midnight).astimezone(UTC)  # of the operator's zone
         if end <= timezone.now():
-            raise ValidationError("This day is over. Choose a later one.")
+            raise ValidationError(_("This day is over. Choose a later one."))
         return end
 
     def clean_key_id(self) -> str:
@@ -87,14 +108,14 @@ class NewKeyForm(ReasonForm):
         try:
             return _signer.unsign(self.cleaned_data["key_id"])
         except BadSignature as error:
-            raise ValidationError("This form is damaged. Open it anew.") from error
+            raise ValidationError(_("This form is damaged. Open it anew.")) from error
 
 
 class CreateKey(Act):
     """Make a key and show it, this once."""
 
     name = "create"
-    label = "Make an API key"
+    label = gettext_lazy("Make an API key")
     permission = "identity.add_apikey"
     scope = "list"
     form_class = NewKeyForm
@@ -102,15 +123,15 @@ class CreateKey(Act):
 
     def title(self, rows: object) -> str:  # noqa: ARG002  # there are none
         """What the page asks."""
-        return "Make an API key"
+        return _("Make an API key")
 
     def lead(self, rows: object) -> str:  # noqa: ARG002
         """How it goes on."""
-        return "The next page shows the key, once. Have the place ready where it will be kept."
+        return _("The next page shows the key, once. Have the place ready where it will be kept.")
 
     def initial(self, rows: object) -> dict[str, Any]:  # noqa: ARG002
         """A year, and an id for this very key."""
-        last_day = timezone.now().date() + timedelta(days=DEFAULT_DAYS)
+        last_day = timezone.localdate() + timedelta(days=DEFAULT_DAYS)
         return {"key_id": _signer.sign(new_id()), "expires_on": last_day}
 
     def perform(
@@ -135,7 +156,7 @@ class CreateKey(Act):
             done="",
             template="console/api_keys/made.html",
             context={
-                "title": "Your new API key",
+                "title": _("Your new API key"),
                 "key": key,
                 "text_of_key": text_of_key,
                 "detail_url": detail_url(APIKey, key.id),
@@ -148,7 +169,7 @@ class RevokeKey(Act):
     """End keys at once, everywhere."""
 
     name = "revoke"
-    label = "Revoke"
+    label = gettext_lazy("Revoke")
     permission = "identity.revoke_apikey"
     scope = "many"
     tone = Tone.BAD
@@ -160,11 +181,16 @@ class RevokeKey(Act):
 
     def title(self, rows: Any) -> str:  # Any: API keys
         """What the page asks."""
-        return f"Revoke the API key {rows[0]}" if len(rows) == 1 else f"Revoke {len(rows)} API keys"
+        return (
+            _("Revoke the API key %(row)s") % {"row": rows[0]}
+            if len(rows) == 1
+            else ngettext("Revoke %(count)s API keys", "Revoke %(count)s API keys", len(rows))
+            % {"count": len(rows)}
+        )
 
     def lead(self, rows: Any) -> str:  # noqa: ARG002  # Any: API keys
         """What that means."""
-        return (
+        return _(
             "From the next request on, no node accepts it. This cannot be taken back; what was stored with it"
             " stays. Its client needs another key."
         )
@@ -172,7 +198,7 @@ class RevokeKey(Act):
     def table(self, rows: Any) -> Table:  # Any: API keys
         """Who will be locked out, and whether anybody would notice."""
         return Table(
-            caption="API keys to revoke",
+            caption=_("API keys to revoke"),
             headings=KEY_HEADINGS,
             rows=tuple(
                 Row.of(
@@ -193,5 +219,14 @@ class RevokeKey(Act):
         done, refused = one_by_one(
             rows, lambda key: api_keys.revoke_api_key(key, actor=actor, reason=wanted["reason"])
         )
-        words = f"The API key {rows[0]} is" if len(rows) == 1 else f"{done} API keys are"
-        return Outcome(done=f"{words} revoked on every node." if done else "", refused=refused)
+        words = (
+            _("The API key %(row)s is revoked on every node.") % {"row": rows[0]}
+            if len(rows) == 1
+            else ngettext(
+                "%(count)s API key is revoked on every node.",
+                "%(count)s API keys are revoked on every node.",
+                done,
+            )
+            % {"count": done}
+        )
+        return Outcome(done=words if done else "", refused=refused)

@@ -1,5 +1,6 @@
 from django.db import models
 from django.utils import timezone
+from django.utils.translation import gettext as _
 
 from hsm.keys import Canary, UnwrapTemplate, WrappedKey
 from keepsite.columns import ExactCharField
@@ -114,7 +115,10 @@ class ProjectKEK(models.Model):
         )
 
     def __str__(self) -> str:
-        return f"{self.project} generation {self.generation}"
+        return _("%(project)s generation %(generation)s") % {
+            "project": self.project,
+            "generation": self.generation,
+        }
 
     @property
     def wrapped_key(self) -> WrappedKey:

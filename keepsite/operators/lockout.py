@@ -18,6 +18,8 @@ from datetime import datetime, timedelta
 from django.conf import settings
 from django.utils import timezone
 from django.utils.crypto import salted_hmac
+from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
 
 from keepsite import audit, writes
 from keepsite.errors import InvalidInput, LimitReached
@@ -36,12 +38,14 @@ class LockedOut(LimitReached):
     def __init__(self, until: datetime, *, now: datetime) -> None:
         left_s = max(1, math.ceil((until - now).total_seconds()))
         minutes = math.ceil(left_s / 60)
-        words = "a minute" if minutes == 1 else f"{minutes} minutes"
-        super().__init__(
-            f"Too many wrong passwords or codes. Wait {words}, then try again; or ask another operator to"
+        words = ngettext(
+            "Too many wrong passwords or codes. Wait a minute, then try again; or ask another operator to"
             " release the lock.",
-            retry_after_s=left_s,
+            "Too many wrong passwords or codes. Wait %(count)s minutes, then try again; or ask another"
+            " operator to release the lock.",
+            minutes,
         )
+        super().__init__(words % {"count": minutes}, retry_after_s=left_s)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -127,7 +131,7 @@ def release(rows: Sequence[Lockout], *, actor: audit.Actor, reason: str) -> int:
     """
     audit.require_operator(actor)
     if not reason:
-        raise InvalidInput("Give a reason.")
+        raise InvalidInput(_("Give a reason."))
     for row in rows:
         _delete(row)
         audit.record(
@@ -147,7 +151,7 @@ def _delete(row: Lockout, **if_still: object) -> None:
 
 def _counted(kind: Lockout.Kind, what: str, label: str, *, now: datetime) -> _Count:
     key = salted_hmac("keepsite.lockout", f"{kind} {what}", algorithm="sha256").hexdigest()
-    for _ in range(TRIES):
+    for _try in range(TRIES):
         row = Lockout.objects.filter(pk=key).first()
         if row is None:
             _forget_old(now)

@@ -1,6 +1,7 @@
 from django.conf import settings
 from django.db import models
 from django.utils import timezone
+from django.utils.translation import gettext as _
 
 from keepsite.columns import ExactCharField
 from keepsite.ids import new_id
@@ -72,4 +73,4 @@ class Lockout(models.Model):
         permissions = (("release_lockout", "Can release lock-outs"),)
 
     def __str__(self) -> str:
-        return self.label or "a name that no operator has"
+        return self.label or _("a name that no operator has")

@@ -13,6 +13,7 @@ from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from django.conf import settings
 
 from keepsite.errors import KeyMaterialError
+from keepsite.translation import gettext_lazy
 
 FORMAT = b"\x01"
 KEY_BYTES = 32
@@ -23,7 +24,7 @@ _PURPOSE = b"keepsite authenticator secret, format 1"
 class UnreadableSecret(KeyMaterialError):
     """KEEPSITE_SECRET_KEY has changed, or the row is not this operator's: the operator must enrol anew."""
 
-    public = (
+    public = gettext_lazy(
         "Your second factor cannot be checked: its secret does not open. Another operator must remove it,"
         " or manage.py operator remove-second-factor; then set it up again."
     )

@@ -19,6 +19,7 @@ from django.contrib.auth.models import User
 from django.db.models import QuerySet
 from django.utils import timezone
 from django.utils.crypto import salted_hmac
+from django.utils.translation import gettext as _
 
 from keepsite import audit, writes
 from keepsite.errors import Conflict, InvalidInput, NotFound
@@ -74,13 +75,13 @@ def enrol(user: User, *, secret: bytes, code: str, actor: audit.Actor) -> tuple[
     """
     step = _step_of(secret, _plain(code))
     if step is None:
-        raise InvalidInput("This is not the code that the app shows now. Is the clock of the phone right?")
+        raise InvalidInput(_("This is not the code that the app shows now. Is the clock of the phone right?"))
     codes, rows = _new_codes(user)
     authenticator = Authenticator(user=user, sealed_secret=seal(secret, user_id=user.pk), last_step=step)
 
     def write() -> None:
         if Authenticator.objects.filter(user=user).exists():
-            raise Conflict("You have a second factor already. Remove it first.")
+            raise Conflict(_("You have a second factor already. Remove it first."))
         authenticator.save(force_insert=True)
         _save_codes(authenticator, rows)
 
@@ -140,7 +141,7 @@ def remove(user: User, *, actor: audit.Actor, reason: str) -> None:
         NotFound: the operator has no second factor.
     """
     if not reason:
-        raise InvalidInput("Give a reason.")
+        raise InvalidInput(_("Give a reason."))
     authenticator = _of(user)
     rows = Authenticator.objects.filter(pk=authenticator.pk)
     writes.commit(rows.delete, committed=lambda: not rows.exists())
@@ -156,7 +157,7 @@ def remove(user: User, *, actor: audit.Actor, reason: str) -> None:
 def _of(user: User) -> Authenticator:
     authenticator = Authenticator.objects.filter(user=user).first()
     if authenticator is None:
-        raise NotFound(f"{user.get_username()} has no second factor.")
+        raise NotFound(_("%(user)s has no second factor.") % {"user": user.get_username()})
     return authenticator
 
 

@@ -9,6 +9,7 @@ from django.db.models import Exists, F, OuterRef, Q, QuerySet
 from django.http import HttpRequest
 from django.utils import timezone
 from django.utils.safestring import SafeString
+from django.utils.translation import gettext as _
 
 from keepsite.acts import ActingAdmin
 from keepsite.projects import quotas
@@ -16,6 +17,7 @@ from keepsite.projects.acts import RESOURCE_WORDS, ResumeProject, SetQuota, Susp
 from keepsite.projects.models import Project, ProjectQuota
 from keepsite.projects.sections import audit_section, key_section, rotate_button
 from keepsite.readonly import (
+    TO_THE_DAY,
     Bar,
     CreatedFilter,
     Detail,
@@ -39,14 +41,16 @@ from keepsite.readonly import (
     pill,
     relative,
     text,
+    written,
 )
+from keepsite.translation import format_lazy, gettext_lazy
 
 NEW = timedelta(days=7)
 SHOWN_PKEKS = 20
 PKEK_WORDS = {  # by the states of keyring.ProjectKEK, which lies above
-    "active": ("Seals and opens", Tone.GOOD),
-    "decrypt_only": ("Opens only", Tone.WARNING),
-    "retired": ("Retired", Tone.QUIET),
+    "active": (gettext_lazy("Seals and opens"), Tone.GOOD),
+    "decrypt_only": (gettext_lazy("Opens only"), Tone.WARNING),
+    "retired": (gettext_lazy("Retired"), Tone.QUIET),
 }
 
 
@@ -54,25 +58,26 @@ PKEK_WORDS = {  # by the states of keyring.ProjectKEK, which lies above
 class ProjectAdmin(ActingAdmin):
     """Projects and how much they keep here."""
 
-    title = "Project"
-    title_plural = "Projects"
-    lead = "A project appears with its first secret, order or API key."
+    title = gettext_lazy("Project")
+    title_plural = gettext_lazy("Projects")
+    lead = gettext_lazy("A project appears with its first secret, order or API key.")
     empty = EmptyState(
-        sentence="No project has stored anything yet.",
+        sentence=gettext_lazy("No project has stored anything yet."),
         commands=("manage.py api_key create --project PROJECT --user USER --role member --name 'first key'",),
     )
     state_words: ClassVar = {
-        "keyed": "with a pKEK",
-        "bare": "without a pKEK yet",
-        "suspended": "suspended",
-        "near": "near a quota",
-        "new": f"first seen in the past {NEW.days} days",
+        "keyed": gettext_lazy("with a pKEK"),
+        "bare": gettext_lazy("without a pKEK yet"),
+        "suspended": gettext_lazy("suspended"),
+        "near": gettext_lazy("near a quota"),
+        "new": format_lazy(gettext_lazy("first seen in the past {days} days"), days=NEW.days),
     }
     list_display = ("external_id", "state", "secret_count", "order_count", "key_count", "created")
+    column_words: ClassVar = {"external_id": gettext_lazy("external id")}
     number_columns = frozenset({"secret_count", "order_count", "key_count"})
     list_filter = (StateFilter,)
     search_fields = ("external_id", "=id")
-    search_help_text = "Part of a project id"
+    search_help_text = gettext_lazy("Part of a project id")
     ordering = ("external_id",)
     acts = (SetQuota(), SuspendProject(), ResumeProject())
 
@@ -120,33 +125,33 @@ class ProjectAdmin(ActingAdmin):
             notice=_notice(row),
             sections=(
                 Section(
-                    title="What it keeps here",
+                    title=_("What it keeps here"),
                     facts=tuple(_links(row)),
                 ),
                 Section(
-                    title="Use and quota",
+                    title=_("Use and quota"),
                     bars=tuple(_bars(row)),
                     note=(
-                        "It has a quota of its own."
+                        _("It has a quota of its own.")
                         if hasattr(row, "quota")
-                        else "The deployment's quota holds; it has none of its own."
+                        else _("The deployment's quota holds; it has none of its own.")
                     ),
                 ),
                 Section(
-                    title="pKEKs",
+                    title=_("pKEKs"),
                     timeline=generations(row),
-                    note="The keys its payloads are sealed under. The first payload makes the first.",
+                    note=_("The keys its payloads are sealed under. The first payload makes the first."),
                 ),
                 Section(
-                    title="Identity",
+                    title=_("Identity"),
                     facts=(
                         Fact(
-                            label="Project id",
+                            label=_("Project id"),
                             value=code(project),
-                            note="As the identity service gave it; it is bound into every ciphertext.",
+                            note=_("As the identity service gave it; it is bound into every ciphertext."),
                         ),
-                        Fact(label="Row id", value=code(row.id)),
-                        Fact(label="First seen", value=relative(row.created_at, now=now)),
+                        Fact(label=_("Row id"), value=code(row.id)),
+                        Fact(label=_("First seen"), value=relative(row.created_at, now=now)),
                     ),
                 ),
                 key_section(row, self.admin_site),
@@ -154,30 +159,30 @@ class ProjectAdmin(ActingAdmin):
             ),
         )
 
-    @admin.display(description="state")
+    @admin.display(description=gettext_lazy("state"))
     def state(self, project: Project) -> SafeString:
         """Whether its callers are served."""
-        return pill("Suspended", Tone.WARNING) if project.suspended_at else pill("Served", Tone.GOOD)
+        return pill(_("Suspended"), Tone.WARNING) if project.suspended_at else pill(_("Served"), Tone.GOOD)
 
-    @admin.display(description="secrets", ordering="live_secrets")
+    @admin.display(description=gettext_lazy("secrets"), ordering="live_secrets")
     def secret_count(self, project: Any) -> int:  # Any: a Project with the annotations above
         """Secrets neither deleted nor expired."""
         count: int = project.live_secrets
         return count
 
-    @admin.display(description="orders", ordering="kept_orders")
+    @admin.display(description=gettext_lazy("orders"), ordering="kept_orders")
     def order_count(self, project: Any) -> int:  # Any: a Project with the annotations above
         """Orders not deleted."""
         count: int = project.kept_orders
         return count
 
-    @admin.display(description="API keys", ordering="all_keys")
+    @admin.display(description=gettext_lazy("API keys"), ordering="all_keys")
     def key_count(self, project: Any) -> int:  # Any: a Project with the annotations above
         """API keys, also those that ended."""
         count: int = project.all_keys
         return count
 
-    @admin.display(description="first seen (UTC)", ordering="created_at")
+    @admin.display(description=gettext_lazy("first seen"), ordering="created_at")
     def created(self, project: Project) -> SafeString:
         """When it came."""
         return moment(project.created_at)
@@ -187,18 +192,20 @@ class ProjectAdmin(ActingAdmin):
 class ProjectQuotaAdmin(ReadOnlyAdmin):
     """Projects with limits of their own."""
 
-    title = "Quota"
-    title_plural = "Quotas"
-    lead = (
+    title = gettext_lazy("Quota")
+    title_plural = gettext_lazy("Quotas")
+    lead = gettext_lazy(
         "Limits that projects have of their own; for others the deployment's hold. Set on the project's page."
     )
-    empty = EmptyState(sentence="No project has limits of its own: the deployment's hold for all.")
+    empty = EmptyState(
+        sentence=gettext_lazy("No project has limits of its own: the deployment's hold for all.")
+    )
     limit_columns = ("secret_limit", "order_limit", "container_limit", "consumer_limit")
     list_display = ("project_id_shown", *limit_columns, "set_at")
     number_columns = frozenset(limit_columns)
     list_filter = (CreatedFilter, ProjectFilter)
     search_fields = ("project__external_id", "=project__id")
-    search_help_text = "Part of a project id"
+    search_help_text = gettext_lazy("Part of a project id")
     list_select_related = ("project",)
     ordering = ("project__external_id",)
 
@@ -206,53 +213,55 @@ class ProjectQuotaAdmin(ReadOnlyAdmin):
         """The limits; what is used stands on the project's page."""
         return Detail(
             kind=self.title,
-            title=f"Quota of {row.project}",
+            title=_("Quota of %(project)s") % {"project": row.project},
             sections=(
                 Section(
-                    title="Limits",
+                    title=_("Limits"),
                     facts=tuple(
                         Fact(label=label, value=_limit(getattr(row, resource)))
                         for resource, label in RESOURCE_WORDS.items()
                     ),
-                    note="Set on the page of the project.",
+                    note=_("Set on the page of the project."),
                 ),
                 Section(
-                    title="Whose they are",
+                    title=_("Whose they are"),
                     facts=(
-                        Fact(label="Project", value=link(detail_url(Project, row.project_id), row.project)),
-                        Fact(label="First set", value=relative(row.created_at, now=now)),
-                        Fact(label="Last set", value=relative(row.updated_at, now=now)),
+                        Fact(
+                            label=_("Project"), value=link(detail_url(Project, row.project_id), row.project)
+                        ),
+                        Fact(label=_("First set"), value=relative(row.created_at, now=now)),
+                        Fact(label=_("Last set"), value=relative(row.updated_at, now=now)),
                     ),
                 ),
             ),
         )
 
-    @admin.display(description="project", ordering="project__external_id")
+    @admin.display(description=gettext_lazy("project"), ordering="project__external_id")
     def project_id_shown(self, quota: ProjectQuota) -> SafeString:
         """Whose."""
         return breakable(str(quota.project))
 
-    @admin.display(description="secrets", ordering="secrets")
+    @admin.display(description=gettext_lazy("secrets"), ordering="secrets")
     def secret_limit(self, quota: ProjectQuota) -> SafeString | str:
         """Its limit."""
         return _limit(quota.secrets)
 
-    @admin.display(description="orders", ordering="orders")
+    @admin.display(description=gettext_lazy("orders"), ordering="orders")
     def order_limit(self, quota: ProjectQuota) -> SafeString | str:
         """Its limit."""
         return _limit(quota.orders)
 
-    @admin.display(description="containers", ordering="containers")
+    @admin.display(description=gettext_lazy("containers"), ordering="containers")
     def container_limit(self, quota: ProjectQuota) -> SafeString | str:
         """Its limit."""
         return _limit(quota.containers)
 
-    @admin.display(description="consumers", ordering="consumers")
+    @admin.display(description=gettext_lazy("consumers"), ordering="consumers")
     def consumer_limit(self, quota: ProjectQuota) -> SafeString | str:
         """Its limit."""
         return _limit(quota.consumers)
 
-    @admin.display(description="last set (UTC)", ordering="updated_at")
+    @admin.display(description=gettext_lazy("last set"), ordering="updated_at")
     def set_at(self, quota: ProjectQuota) -> SafeString:
         """When."""
         return moment(quota.updated_at)
@@ -270,23 +279,29 @@ def _near(resource: str, used: str) -> Q:
 
 def _limit(limit: int | None) -> SafeString | str:
     if limit is None:
-        return missing("default")
-    return "unlimited" if limit < 0 else text(limit)
+        return missing(_("default"))
+    return _("unlimited") if limit < 0 else text(limit)
 
 
 def _notice(project: Project) -> Notice | None:
     if project.suspended_at is None:
         return None
-    since = f"Suspended since {project.suspended_at:%Y-%m-%d %H:%M} UTC: no API request of it is served."
-    return Notice(tone=Tone.WARNING, message=f"{since} Why: {project.suspension_reason}")
+    since = _("Suspended since %(suspended_at)s: no API request of it is served.") % {
+        "suspended_at": written(project.suspended_at)
+    }
+    return Notice(
+        tone=Tone.WARNING,
+        message=_("%(since)s Why: %(suspension_reason)s")
+        % {"since": since, "suspension_reason": project.suspension_reason},
+    )
 
 
 def _links(row: Any) -> Iterator[Fact]:  # Any: a Project with the annotations of its list
     keeps: tuple[tuple[str, int, str, dict[str, str]], ...] = (
-        ("Live secrets", row.live_secrets, "secrets_app.Secret", {"state": "live"}),
-        ("Containers", row.live_containers, "secrets_app.Container", {"state": "live"}),
-        ("Orders", row.kept_orders, "orders_app.Order", {"state": "kept"}),
-        ("API keys", row.all_keys, "identity.APIKey", {}),
+        (_("Live secrets"), row.live_secrets, "secrets_app.Secret", {"state": "live"}),
+        (_("Containers"), row.live_containers, "secrets_app.Container", {"state": "live"}),
+        (_("Orders"), row.kept_orders, "orders_app.Order", {"state": "kept"}),
+        (_("API keys"), row.all_keys, "identity.APIKey", {}),
     )
     for label, number, model, filters in keeps:
         url = list_url(apps.get_model(model), project=row.external_id, **filters)
@@ -299,11 +314,11 @@ def _bars(row: Any) -> Iterator[Bar]:  # Any: a Project with the annotations of 
     container_consumers = apps.get_model("secrets_app.ContainerConsumer")
     mine = {"project": row, "deleted_at": None}
     used = (
-        ("Secrets", row.live_secrets, "secrets"),
-        ("Orders", row.kept_orders, "orders"),
-        ("Containers", row.live_containers, "containers"),
-        ("Consumers of secrets", secret_consumers.objects.filter(**mine).count(), "consumers"),
-        ("Consumers of containers", container_consumers.objects.filter(**mine).count(), "consumers"),
+        (_("Secrets"), row.live_secrets, "secrets"),
+        (_("Orders"), row.kept_orders, "orders"),
+        (_("Containers"), row.live_containers, "containers"),
+        (_("Consumers of secrets"), secret_consumers.objects.filter(**mine).count(), "consumers"),
+        (_("Consumers of containers"), container_consumers.objects.filter(**mine).count(), "consumers"),
     )
     for label, number, resource in used:
         limit = limits[resource]
@@ -324,11 +339,15 @@ def generations(project: Project) -> tuple[Span, ...]:
         word, tone = PKEK_WORDS[state]
         spans.append(
             Span(
-                label=link(detail_url(pkeks, pk), f"Generation {generation}"),
+                label=link(
+                    detail_url(pkeks, pk), _("Generation %(generation)s") % {"generation": generation}
+                ),
                 state=pill(word, tone),
                 since=moment(created_at),
-                until=moment(until, absent="now"),
-                note=f"Retired {retired_at:%Y-%m-%d}" if retired_at else f"Wrapped by MKEK {mkek}",
+                until=moment(until, absent=_("now")),
+                note=_("Retired %(retired_at)s") % {"retired_at": written(retired_at, TO_THE_DAY)}
+                if retired_at
+                else _("Wrapped by MKEK %(mkek)s") % {"mkek": mkek},
             )
         )
         until = created_at

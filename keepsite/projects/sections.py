@@ -6,6 +6,7 @@ from django.apps import apps
 from django.contrib.admin import AdminSite
 from django.urls import reverse
 from django.utils.safestring import SafeString
+from django.utils.translation import gettext as _
 
 from keepsite.acts.pages import Button
 from keepsite.projects.models import Project
@@ -22,10 +23,22 @@ from keepsite.readonly import (
     list_url,
     text,
 )
+from keepsite.translation import gettext_lazy
 
 SHOWN = 6
-KEY_HEADINGS = tuple(Heading(label=label) for label in ("API key", "State", "User", "Last used (UTC)"))
-RECORD_HEADINGS = tuple(Heading(label=label) for label in ("Action", "When (UTC)", "Who", "Outcome"))
+KEY_HEADINGS = tuple(
+    Heading(label=label)
+    for label in (
+        gettext_lazy("API key"),
+        gettext_lazy("State"),
+        gettext_lazy("User"),
+        gettext_lazy("Last used"),
+    )
+)
+RECORD_HEADINGS = tuple(
+    Heading(label=label)
+    for label in (gettext_lazy("Action"), gettext_lazy("When"), gettext_lazy("Who"), gettext_lazy("Outcome"))
+)
 
 
 def key_section(project: Project, site: AdminSite) -> Section:
@@ -45,10 +58,10 @@ def key_section(project: Project, site: AdminSite) -> Section:
         for key in newest
     )
     return Section(
-        title="API keys",
-        facts=(Fact(label="All of them", value=_all(keys, project)),),
-        table=Table(caption="The newest API keys", headings=KEY_HEADINGS, rows=rows) if rows else None,
-        note="" if rows else "None: its callers come by way of the identity service, or not at all.",
+        title=_("API keys"),
+        facts=(Fact(label=_("All of them"), value=_all(keys, project)),),
+        table=Table(caption=_("The newest API keys"), headings=KEY_HEADINGS, rows=rows) if rows else None,
+        note="" if rows else _("None: its callers come by way of the identity service, or not at all."),
     )
 
 
@@ -75,10 +88,10 @@ def audit_section(project: Project, site: AdminSite) -> Section:
         for record in newest[:SHOWN]
     )
     return Section(
-        title="Audit",
-        facts=(Fact(label="Of its callers", value=_all(records, project)),),
-        table=Table(caption="Newest audit records", headings=RECORD_HEADINGS, rows=rows) if rows else None,
-        note="" if rows else "Nothing was collected of it yet.",
+        title=_("Audit"),
+        facts=(Fact(label=_("Of its callers"), value=_all(records, project)),),
+        table=Table(caption=_("Newest audit records"), headings=RECORD_HEADINGS, rows=rows) if rows else None,
+        note="" if rows else _("Nothing was collected of it yet."),
     )
 
 
@@ -89,8 +102,8 @@ def rotate_button(project: Project) -> Button | None:
     if active is None:
         return None
     url = reverse("admin:keyring_projectkek_act", args=(active, "rotate-now"))
-    return Button(label="Rotate now", url=url, tone=Tone.QUIET, name="rotate-now")
+    return Button(label=_("Rotate now"), url=url, tone=Tone.QUIET, name="rotate-now")
 
 
 def _all(model: Any, project: Project) -> SafeString:  # Any: a model
-    return link(list_url(model, project=project.external_id), text("the whole list"))
+    return link(list_url(model, project=project.external_id), text(_("the whole list")))

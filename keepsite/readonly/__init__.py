@@ -8,27 +8,35 @@ from keepsite.readonly.cells import (
     Tone,
     bits,
     breakable,
-    clock,
     code,
     data_size,
-    day,
     link,
     missing,
-    moment,
     pill,
-    relative,
     short_id,
     text,
     unbroken,
-    utc,
 )
 from keepsite.readonly.counts import counted
 from keepsite.readonly.details import Bar, Detail, Fact, Notice, Section, Span
 from keepsite.readonly.filters import ChoiceFilter, CreatedFilter, ExpiringFilter, ProjectFilter, StateFilter
 from keepsite.readonly.lists import EmptyState, Heading, Row, Table
 from keepsite.readonly.model_admin import ReadOnlyAdmin, detail_url, list_url
+from keepsite.readonly.moments import (
+    TIME_OF_DAY,
+    TO_THE_DAY,
+    TO_THE_SECOND,
+    clock,
+    day,
+    moment,
+    relative,
+    written,
+)
 
 __all__ = [
+    "TIME_OF_DAY",
+    "TO_THE_DAY",
+    "TO_THE_SECOND",
     "Bar",
     "ChoiceFilter",
     "CreatedFilter",
@@ -63,5 +71,5 @@ __all__ = [
     "short_id",
     "text",
     "unbroken",
-    "utc",
+    "written",
 ]

@@ -1,18 +1,19 @@
 """How single values look, in lists and on pages alike."""
 
-from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 
 from django.contrib.humanize.templatetags.humanize import intcomma
 from django.template.loader import render_to_string
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString, mark_safe
-from django.utils.timesince import timesince
+from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
+
+from keepsite.translation import gettext_lazy
 
 KIB_BYTES = 1024
 SHORT_ID_CHARS = 8
 CHUNK_CHARS = 16
-A_MINUTE = timedelta(minutes=1)
 
 
 class Tone(StrEnum):
@@ -37,15 +38,13 @@ def text(value: object) -> SafeString | str:
             return missing()
         case SafeString():
             return value
-        case datetime():
-            return moment(value)
         case int():
             return intcomma(value)
         case _:
             return str(value)
 
 
-def missing(word: str = "none") -> SafeString:
+def missing(word: str = gettext_lazy("none")) -> SafeString:
     """The absence of a value, set apart from a value that reads the same."""
     return format_html('<span class="missing">{}</span>', word)
 
@@ -78,71 +77,20 @@ def link(url: str, label: object) -> SafeString:
     return format_html('<a href="{}">{}</a>', url, label)
 
 
-def moment(at: datetime | None, absent: str = "never") -> SafeString:
-    """A point in time to the minute, for columns whose heading says UTC."""
-    if at is None:
-        return missing(absent)
-    in_utc = at.astimezone(UTC)
-    return format_html(
-        '<time datetime="{}">{}</time>',
-        in_utc.isoformat(timespec="seconds"),
-        in_utc.strftime("%Y-%m-%d %H:%M"),
-    )
-
-
-def day(at: datetime | None, absent: str = "never") -> SafeString:
-    """The day of a point in time, where the hour matters little; its page has the second."""
-    if at is None:
-        return missing(absent)
-    in_utc = at.astimezone(UTC)
-    return format_html(
-        '<time datetime="{}">{}</time>',
-        in_utc.isoformat(timespec="seconds"),
-        in_utc.strftime("%Y-%m-%d"),
-    )
-
-
-def utc(at: datetime) -> SafeString:
-    """A point in time to the minute, with its zone."""
-    return format_html('{} <span class="zone">UTC</span>', moment(at))
-
-
-def clock(at: datetime) -> SafeString:
-    """The time of day to the second, with its zone, where the day is today."""
-    in_utc = at.astimezone(UTC)
-    return format_html(
-        '<time datetime="{}">{}</time> <span class="zone">UTC</span>',
-        in_utc.isoformat(timespec="seconds"),
-        in_utc.strftime("%H:%M:%S"),
-    )
-
-
-def relative(at: datetime | None, *, now: datetime, absent: str = "never") -> SafeString:
-    """A point in time to the second, and how far from ``now`` it is."""
-    if at is None:
-        return missing(absent)
-    in_utc = at.astimezone(UTC)
-    distance = f"in {timesince(now, at, depth=1)}" if at > now else f"{timesince(at, now, depth=1)} ago"
-    if abs(at - now) < A_MINUTE:
-        distance = "now"
-    return format_html(
-        '<time datetime="{}">{} <span class="zone">UTC</span></time> <span class="aside">{}</span>',
-        in_utc.isoformat(timespec="seconds"),
-        in_utc.strftime("%Y-%m-%d %H:%M:%S"),
-        distance,
-    )
-
-
-def data_size(size_bytes: int | None, absent: str = "none") -> SafeString | str:
+def data_size(size_bytes: int | None, absent: str = gettext_lazy("none")) -> SafeString | str:
     """A number of bytes with its unit; past 10 KiB in KiB too, since exact bytes matter near a limit."""
     if size_bytes is None:
         return missing(absent)
-    exact = f"{intcomma(size_bytes)}\N{NO-BREAK SPACE}{'byte' if size_bytes == 1 else 'bytes'}"
+    words = ngettext("%(count)s byte", "%(count)s bytes", size_bytes) % {"count": intcomma(size_bytes)}
+    exact = words.replace(" ", "\N{NO-BREAK SPACE}")
     if size_bytes < 10 * KIB_BYTES:
         return exact
-    return f"{exact} ({size_bytes / KIB_BYTES:.1f} KiB)"
+    return _("%(exact)s (%(number)s KiB)") % {"exact": exact, "number": f"{size_bytes / KIB_BYTES:.1f}"}
 
 
-def bits(bit_length: int | None, absent: str = "not said") -> SafeString | str:
+def bits(bit_length: int | None, absent: str = gettext_lazy("not said")) -> SafeString | str:
     """A key length as its owner gave it."""
-    return missing(absent) if bit_length is None else f"{bit_length}\N{NO-BREAK SPACE}bits"
+    if bit_length is None:
+        return missing(absent)
+    words = ngettext("%(count)s bit", "%(count)s bits", bit_length) % {"count": bit_length}
+    return words.replace(" ", "\N{NO-BREAK SPACE}")

@@ -2,6 +2,7 @@ from dataclasses import dataclass
 
 from django.contrib.humanize.templatetags.humanize import intcomma
 from django.utils.safestring import SafeString
+from django.utils.translation import gettext as _
 
 from keepsite.readonly.cells import Tone
 from keepsite.readonly.lists import Table
@@ -31,7 +32,11 @@ class Bar:
     def words(self) -> str:
         """The same for those who do not see the bar."""
         used = intcomma(self.used)
-        return f"{used}, no limit" if self.limit is None else f"{used} of {intcomma(self.limit)}"
+        return (
+            _("%(used)s, no limit") % {"used": used}
+            if self.limit is None
+            else _("%(used)s of %(limit)s") % {"used": used, "limit": intcomma(self.limit)}
+        )
 
     @property
     def low(self) -> float:

@@ -7,6 +7,8 @@ from django.db.models import Q, QuerySet
 from django.http import HttpRequest
 from django.utils import timezone
 
+from keepsite.translation import gettext_lazy
+
 Rows = QuerySet[Any]  # Any: a filter serves lists of several models
 
 
@@ -39,7 +41,7 @@ class ChoiceFilter(admin.SimpleListFilter):
 class StateFilter(ChoiceFilter):
     """The states that the list's admin declares."""
 
-    title = "state"
+    title = gettext_lazy("state")
     parameter_name = "state"
 
     def __init__(
@@ -60,15 +62,15 @@ class StateFilter(ChoiceFilter):
 class CreatedFilter(ChoiceFilter):
     """How old a row is."""
 
-    title = "created"
+    title = gettext_lazy("created")
     parameter_name = "created"
     options: ClassVar[Sequence[tuple[str, str]]] = (
-        ("day", "in the past 24 hours"),
-        ("week", "in the past 7 days"),
-        ("month", "in the past 30 days"),
-        ("before_month", "more than 30 days ago"),
-        ("before_quarter", "more than 90 days ago"),
-        ("before_year", "more than a year ago"),
+        ("day", gettext_lazy("in the past 24 hours")),
+        ("week", gettext_lazy("in the past 7 days")),
+        ("month", gettext_lazy("in the past 30 days")),
+        ("before_month", gettext_lazy("more than 30 days ago")),
+        ("before_quarter", gettext_lazy("more than 90 days ago")),
+        ("before_year", gettext_lazy("more than a year ago")),
     )
     younger: ClassVar[dict[str, timedelta]] = {
         "day": timedelta(days=1),
@@ -92,14 +94,14 @@ class CreatedFilter(ChoiceFilter):
 class ExpiringFilter(ChoiceFilter):
     """How soon a row expires."""
 
-    title = "expires"
+    title = gettext_lazy("expires")
     parameter_name = "expiring"
     options = (
-        ("7", "within 7 days"),
-        ("14", "within 14 days"),
-        ("30", "within 30 days"),
-        ("90", "within 90 days"),
-        ("never", "never"),
+        ("7", gettext_lazy("within 7 days")),
+        ("14", gettext_lazy("within 14 days")),
+        ("30", gettext_lazy("within 30 days")),
+        ("90", gettext_lazy("within 90 days")),
+        (gettext_lazy("never"), gettext_lazy("never")),
     )
 
     def chosen(self, rows: Rows, choice: str) -> Rows:
@@ -113,7 +115,7 @@ class ExpiringFilter(ChoiceFilter):
 class ProjectFilter(ChoiceFilter):
     """One project, by the id clients use; pages link to it, since a box of all projects could be endless."""
 
-    title = "project"
+    title = gettext_lazy("project")
     parameter_name = "project"
     paths: ClassVar[tuple[str, ...]] = ("project__external_id",)  # any of them
 

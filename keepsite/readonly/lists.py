@@ -8,6 +8,8 @@ from django.contrib.admin.templatetags.admin_list import result_headers
 from django.contrib.admin.views.main import ORDER_VAR, PAGE_VAR, SEARCH_VAR, ChangeList
 from django.contrib.humanize.templatetags.humanize import intcomma
 from django.utils.safestring import SafeString
+from django.utils.translation import get_language
+from django.utils.translation import gettext as _
 
 from keepsite.readonly.cells import text
 
@@ -163,16 +165,22 @@ class ListPage:
 def _summary(found: ChangeList, admin: "ReadOnlyAdmin") -> str:
     total = found.result_count
     noun = admin.title if total == 1 else admin.title_plural
-    noun = noun if noun[:2].isupper() or noun[:1].islower() else noun[:1].lower() + noun[1:]
+    if get_language() == "en" and not noun[:2].isupper():  # others may write nouns with a capital
+        noun = noun[:1].lower() + noun[1:]
     if total <= found.list_per_page:
-        return f"{intcomma(total)} {noun}"
+        return _("%(total)s %(noun)s") % {"total": intcomma(total), "noun": noun}
     first = (found.page_num - 1) * found.list_per_page + 1
     last = min(first + found.list_per_page - 1, total)
-    return f"{intcomma(first)} to {intcomma(last)} of {intcomma(total)} {noun}"
+    return _("%(first)s to %(last)s of %(total)s %(noun)s") % {
+        "first": intcomma(first),
+        "last": intcomma(last),
+        "total": intcomma(total),
+        "noun": noun,
+    }
 
 
 def _choice(spec: Any) -> Choice:  # Any: one of our ChoiceFilters, which Django types as ListFilter
-    everything = Option(value="", label="all", is_chosen=spec.value() is None)
+    everything = Option(value="", label=_("all"), is_chosen=spec.value() is None)
     options = (
         Option(value=str(value), label=str(label), is_chosen=str(value) == spec.value())
         for value, label in spec.lookup_choices
@@ -196,7 +204,8 @@ def _table(found: ChangeList, admin: "ReadOnlyAdmin") -> Table:
 
 def _headings(found: ChangeList, admin: "ReadOnlyAdmin") -> Iterator[Heading]:
     for column, header in zip(found.list_display, result_headers(found), strict=True):
-        label = str(header["text"])
+        described = getattr(getattr(admin, str(column), None), "short_description", header["text"])
+        label = str(admin.column_words.get(str(column), described))
         direction = "ascending" if header.get("ascending") else "descending"
         yield Heading(
             label=_capitalised(label),

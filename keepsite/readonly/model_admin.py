@@ -32,6 +32,7 @@ class ReadOnlyAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # generic for 
     lead: ClassVar[str] = ""
     empty: ClassVar[EmptyState]
     number_columns: ClassVar[frozenset[str]] = frozenset()
+    column_words: ClassVar[Mapping[str, str]] = {}  # headings of columns that no method describes
     unseen: ClassVar[tuple[str, ...]] = ()
     state_words: ClassVar[Mapping[str, str]] = {}
 

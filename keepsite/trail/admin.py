@@ -9,6 +9,7 @@ from django.db.models import Max, Q, QuerySet
 from django.http import HttpRequest
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
+from django.utils.translation import gettext as _
 
 from keepsite.acts import ActingAdmin
 from keepsite.ids import is_id
@@ -39,10 +40,17 @@ from keepsite.trail.digests import line_hash
 from keepsite.trail.filters import NodeFilter, OfProjectFilter, OutcomeFilter, WhatFilter, WhenFilter
 from keepsite.trail.models import AuditChain, AuditCheckpoint, AuditRecord, AuditRemoval
 from keepsite.trail.reading import parsed
+from keepsite.translation import gettext_lazy
 
-CHANGE_HEADINGS = tuple(Heading(label=label) for label in ("What", "Before", "After"))
-ACT_HEADINGS = tuple(Heading(label=label) for label in ("Act", "Subject", "Reason"))
-FINDING_HEADINGS = tuple(Heading(label=label) for label in ("Segment", "What was found"))
+CHANGE_HEADINGS = tuple(
+    Heading(label=label) for label in (gettext_lazy("What"), gettext_lazy("Before"), gettext_lazy("After"))
+)
+ACT_HEADINGS = tuple(
+    Heading(label=label) for label in (gettext_lazy("Act"), gettext_lazy("Subject"), gettext_lazy("Reason"))
+)
+FINDING_HEADINGS = tuple(
+    Heading(label=label) for label in (gettext_lazy("Segment"), gettext_lazy("What was found"))
+)
 _ID = re.compile(r"([0-9a-f]{8})(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 Told = Mapping[str, Any]  # Any: JSON values
 
@@ -51,17 +59,21 @@ Told = Mapping[str, Any]  # Any: JSON values
 class AuditRecordAdmin(ActingAdmin):
     """Who did what to which object, and how it ended."""
 
-    title = "Audit record"
-    title_plural = "Audit records"
-    lead = "Who did what, as the nodes recorded it before they answered. It arrives here within seconds."
+    title = gettext_lazy("Audit record")
+    title_plural = gettext_lazy("Audit records")
+    lead = gettext_lazy(
+        "Who did what, as the nodes recorded it before they answered. It arrives here within seconds."
+    )
     empty = EmptyState(
-        sentence="Nothing was collected yet. Relays do it by themselves; a host without one needs a command.",
+        sentence=gettext_lazy(
+            "Nothing was collected yet. Relays do it by themselves; a host without one needs a command."
+        ),
         commands=("manage.py audit_collect",),
     )
     list_display = ("label", "when", "who", "about", "shown_project", "ended", "shown_node")
     list_filter = (WhatFilter, OutcomeFilter, WhenFilter, NodeFilter, OfProjectFilter)
     search_fields = ("=user", "=action", "=subject", "=request_id", "=project")
-    search_help_text = "User, action, object id or ref, request id, project"
+    search_help_text = gettext_lazy("User, action, object id or ref, request id, project")
     ordering = ("-at", "pk")
     export_fields: ClassVar = {
         "at": "at",
@@ -102,61 +114,63 @@ class AuditRecordAdmin(ActingAdmin):
             if is_as_collected
             else Notice(
                 tone=Tone.BAD,
-                message="This record is not what was collected: somebody changed it in the database.",
+                message=_("This record is not what was collected: somebody changed it in the database."),
             ),
             sections=(
-                Section(title="What was done", facts=tuple(self._what(row, told)), table=_acts(told)),
-                Section(title="Who did it", facts=tuple(_who(row, told))),
+                Section(title=_("What was done"), facts=tuple(self._what(row, told)), table=_acts(told)),
+                Section(title=_("Who did it"), facts=tuple(_who(row, told))),
                 *_changes(told),
                 _where(row, now=now),
             ),
         )
 
-    @admin.display(description="action")
+    @admin.display(description=gettext_lazy("action"))
     def label(self, record: AuditRecord) -> SafeString:
         """What was done."""
         return _shortened(record.action)
 
-    @admin.display(description="when (UTC)", ordering="at")
+    @admin.display(description=gettext_lazy("when"), ordering="at")
     def when(self, record: AuditRecord) -> SafeString:
         """By the node's clock."""
         return moment(record.at)
 
-    @admin.display(description="who")
+    @admin.display(description=gettext_lazy("who"))
     def who(self, record: AuditRecord) -> SafeString | str:
         """The user as they identified themselves."""
         return breakable(record.user) if record.user else text(None)
 
-    @admin.display(description="subject")
+    @admin.display(description=gettext_lazy("subject"))
     def about(self, record: AuditRecord) -> SafeString | str:
         """What it was done to."""
         return _shortened(record.subject) if record.subject else "\N{EN DASH}"
 
-    @admin.display(description="project")
+    @admin.display(description=gettext_lazy("project"))
     def shown_project(self, record: AuditRecord) -> SafeString | str:
         """Whose caller it was; operators belong to none."""
         return breakable(record.project) if record.project.strip("-") else "\N{EN DASH}"
 
-    @admin.display(description="outcome")
+    @admin.display(description=gettext_lazy("outcome"))
     def ended(self, record: AuditRecord) -> SafeString:
         """How it ended."""
         return _outcome(record)
 
-    @admin.display(description="node")
+    @admin.display(description=gettext_lazy("node"))
     def shown_node(self, record: AuditRecord) -> SafeString:
         """Where it was recorded."""
         return breakable(record.node)
 
     def _what(self, row: AuditRecord, told: Told) -> Iterator[Fact]:
-        yield Fact(label="Action", value=code(row.action))
-        yield Fact(label="Subject", value=self._subject(row.subject))
+        yield Fact(label=_("Action"), value=code(row.action))
+        yield Fact(label=_("Subject"), value=self._subject(row.subject))
         if told.get("kind") == "api":
-            yield Fact(label="Request", value=code(str(told.get("action"))))
-        yield Fact(label="Outcome", value=text(row.outcome))
+            yield Fact(label=_("Request"), value=code(str(told.get("action"))))
+        yield Fact(label=_("Outcome"), value=text(row.outcome))
         if reason := told.get("reason"):
-            yield Fact(label="Reason", value=str(reason))
+            yield Fact(label=_("Reason"), value=str(reason))
         if not told:
-            yield Fact(label="Line", value=code(row.line), note="No record of ours: kept as it stood there.")
+            yield Fact(
+                label=_("Line"), value=code(row.line), note=_("No record of ours: kept as it stood there.")
+            )
 
     def _subject(self, subject: str) -> SafeString | str:
         """A link, where the object still exists."""
@@ -175,21 +189,24 @@ class AuditRecordAdmin(ActingAdmin):
 class AuditChainAdmin(ActingAdmin):
     """Whether the trail is whole, and since when."""
 
-    title = "Audit chain"
-    title_plural = "Audit chains"
-    lead = "One per node's audit folder, sealed by the HSM within seconds and verified daily by a worker."
+    title = gettext_lazy("Audit chain")
+    title_plural = gettext_lazy("Audit chains")
+    lead = gettext_lazy(
+        "One per node's audit folder, sealed by the HSM within seconds and verified daily by a worker."
+    )
     empty = AuditRecordAdmin.empty
     state_words: ClassVar = {
-        "whole": "whole",
-        "broken": "not whole",
-        "unverified": "not verified yet",
-        "under_way": "being verified",
+        "whole": gettext_lazy("whole"),
+        "broken": gettext_lazy("not whole"),
+        "unverified": gettext_lazy("not verified yet"),
+        "under_way": gettext_lazy("being verified"),
     }
     list_display = ("node", "state", "since", "verified", "records", "began")
+    column_words: ClassVar = {"node": gettext_lazy("node")}
     number_columns = frozenset({"records"})
     list_filter = (StateFilter,)
     search_fields = ("node", "=id")
-    search_help_text = "Part of a node's name, or chain id"
+    search_help_text = gettext_lazy("Part of a node's name, or chain id")
     ordering = ("node", "began_at")
     acts = (Verify(),)
 
@@ -211,47 +228,47 @@ class AuditChainAdmin(ActingAdmin):
             notice=_broken(row),
             sections=(
                 Section(
-                    title="Last verification",
+                    title=_("Last verification"),
                     facts=(
-                        Fact(label="Whole since", value=relative(row.whole_since, now=now)),
+                        Fact(label=_("Whole since"), value=relative(row.whole_since, now=now)),
                         *_removed(row, now=now),
-                        Fact(label="Verified", value=relative(row.verified_at, now=now)),
-                        Fact(label="By", value=text(row.verified_by)),
-                        Fact(label="Records", value=text(row.records_verified)),
-                        Fact(label="Segments", value=text(row.segments_verified)),
+                        Fact(label=_("Verified"), value=relative(row.verified_at, now=now)),
+                        Fact(label=_("By"), value=text(row.verified_by)),
+                        Fact(label=_("Records"), value=text(row.records_verified)),
+                        Fact(label=_("Segments"), value=text(row.segments_verified)),
                     ),
-                    note="The proof is a verification of your own: manage.py audit_verify.",
+                    note=_("The proof is a verification of your own: manage.py audit_verify."),
                 ),
                 _extent(row, now=now),
                 *_findings(row),
             ),
         )
 
-    @admin.display(description="state")
+    @admin.display(description=gettext_lazy("state"))
     def state(self, chain: AuditChain) -> SafeString:
         """What the last verification found."""
         if chain.findings:
-            return pill("Not whole", Tone.BAD)
+            return pill(_("Not whole"), Tone.BAD)
         if chain.pass_wanted_by:
-            return pill("Being verified", Tone.WAITING)
-        return pill("Whole", Tone.GOOD) if chain.verified_at else pill("Not verified yet", Tone.QUIET)
+            return pill(_("Being verified"), Tone.WAITING)
+        return pill(_("Whole"), Tone.GOOD) if chain.verified_at else pill(_("Not verified yet"), Tone.QUIET)
 
-    @admin.display(description="whole since (UTC)", ordering="whole_since")
+    @admin.display(description=gettext_lazy("whole since"), ordering="whole_since")
     def since(self, chain: AuditChain) -> SafeString:
         """Up to the newest checkpoint."""
         return moment(chain.whole_since)
 
-    @admin.display(description="verified (UTC)", ordering="verified_at")
+    @admin.display(description=gettext_lazy("verified"), ordering="verified_at")
     def verified(self, chain: AuditChain) -> SafeString:
         """When."""
         return moment(chain.verified_at)
 
-    @admin.display(description="records verified", ordering="records_verified")
+    @admin.display(description=gettext_lazy("records verified"), ordering="records_verified")
     def records(self, chain: AuditChain) -> int:
         """How many copies."""
         return chain.records_verified
 
-    @admin.display(description="began (UTC)", ordering="began_at")
+    @admin.display(description=gettext_lazy("began"), ordering="began_at")
     def began(self, chain: AuditChain) -> SafeString:
         """With the first file that was collected."""
         return moment(chain.began_at)
@@ -266,10 +283,10 @@ def _shortened(words: str) -> SafeString:
 
 def _outcome(record: AuditRecord) -> SafeString:
     if record.outcome == "done" or record.outcome.startswith("2"):
-        return pill("Done" if record.outcome == "done" else record.outcome, Tone.GOOD)
+        return pill(_("Done") if record.outcome == "done" else record.outcome, Tone.GOOD)
     if record.outcome in {"401", "403"}:
-        return pill(f"{record.outcome} refused", Tone.WARNING)
-    return pill(record.outcome or "Unknown", Tone.BAD if record.outcome.startswith("5") else Tone.QUIET)
+        return pill(_("%(outcome)s refused") % {"outcome": record.outcome}, Tone.WARNING)
+    return pill(record.outcome or _("Unknown"), Tone.BAD if record.outcome.startswith("5") else Tone.QUIET)
 
 
 def _acts(told: Told) -> Table | None:
@@ -281,7 +298,7 @@ def _acts(told: Told) -> Table | None:
         Row.of(ACT_HEADINGS, "", act.get("action"), act.get("subject"), act.get("reason", "\N{EN DASH}"))
         for act in acts
     )
-    return Table(caption="Everything the call did", headings=ACT_HEADINGS, rows=tuple(rows))
+    return Table(caption=_("Everything the call did"), headings=ACT_HEADINGS, rows=tuple(rows))
 
 
 def _changes(told: Told) -> Iterator[Section]:
@@ -292,8 +309,8 @@ def _changes(told: Told) -> Iterator[Section]:
                 Row.of(CHANGE_HEADINGS, "", name, _value(before, name), _value(after, name))
                 for name in {**before, **after}
             )
-            table = Table(caption="Before and after", headings=CHANGE_HEADINGS, rows=rows)
-            yield Section(title="What it changed", table=table)
+            table = Table(caption=_("Before and after"), headings=CHANGE_HEADINGS, rows=rows)
+            yield Section(title=_("What it changed"), table=table)
 
 
 def _value(side: Told, name: str) -> str:
@@ -305,11 +322,11 @@ def _value(side: Told, name: str) -> str:
 
 def _who(row: AuditRecord, told: Told) -> Iterator[Fact]:
     theirs = link(list_url(AuditRecord, q=row.user), row.user) if row.user else text(None)
-    yield Fact(label="User", value=theirs, note="Leads to everything they did.")
-    yield Fact(label="Project", value=_project(row.project))
-    yield Fact(label="By way of", value=text(row.method))
-    yield Fact(label="Credential", value=code(told.get("credential_id")))
-    yield Fact(label="Address", value=code(row.client or None))
+    yield Fact(label=_("User"), value=theirs, note=_("Leads to everything they did."))
+    yield Fact(label=_("Project"), value=_project(row.project))
+    yield Fact(label=_("By way of"), value=text(row.method))
+    yield Fact(label=_("Credential"), value=code(told.get("credential_id")))
+    yield Fact(label=_("Address"), value=code(row.client or None))
 
 
 def _project(external_id: str) -> SafeString | str:
@@ -322,16 +339,19 @@ def _where(row: AuditRecord, *, now: datetime) -> Section:
     chain = segment.chain
     sealed = AuditCheckpoint.objects.filter(chain=chain, number__gte=segment.number).exists()
     return Section(
-        title="Where it stands",
+        title=_("Where it stands"),
         facts=(
-            Fact(label="Recorded", value=relative(row.at, now=now), note="By the node's clock."),
-            Fact(label="Node", value=text(row.node)),
-            Fact(label="Request id", value=code(row.request_id or None)),
-            Fact(label="Collected", value=relative(segment.collected_at, now=now)),
+            Fact(label=_("Recorded"), value=relative(row.at, now=now), note=_("By the node's clock.")),
+            Fact(label=_("Node"), value=text(row.node)),
+            Fact(label=_("Request id"), value=code(row.request_id or None)),
+            Fact(label=_("Collected"), value=relative(segment.collected_at, now=now)),
             Fact(
-                label="Chain",
+                label=_("Chain"),
                 value=link(detail_url(AuditChain, chain.pk), chain.node),
-                note=f"Segment {segment.number}, {'sealed' if sealed else 'not sealed yet'}.",
+                note=(
+                    _("Segment %(number)s, sealed.") if sealed else _("Segment %(number)s, not sealed yet.")
+                )
+                % {"number": segment.number},
             ),
         ),
     )
@@ -341,11 +361,15 @@ def _removed(chain: AuditChain, *, now: datetime) -> Iterator[Fact]:
     """What of the chain is missing on purpose; a verification says so if it is not as the HSM sealed it."""
     removal = AuditRemoval.objects.filter(chain=chain).only("number", "removed_at", "days").first()
     if removal is not None:
-        what = "all" if chain.findings else "all before “Whole since”,"
+        words = (
+            _("By the retention of %(days)s days: all up to segment %(segment)s.")
+            if chain.findings
+            else _("By the retention of %(days)s days: all before “Whole since”, up to segment %(segment)s.")
+        )
         yield Fact(
-            label="Removed on purpose",
+            label=_("Removed on purpose"),
             value=relative(removal.removed_at, now=now),
-            note=f"By the retention of {removal.days} days: {what} up to segment {intcomma(removal.number)}.",
+            note=words % {"days": removal.days, "segment": intcomma(removal.number)},
         )
 
 
@@ -354,8 +378,10 @@ def _broken(chain: AuditChain) -> Notice | None:
         return None
     return Notice(
         tone=Tone.BAD,
-        message="Somebody changed the collected trail, or a part of it was lost. Keep the database and this"
-        " node's audit folder as they are, and read docs/operators/audit.md.",
+        message=_(
+            "Somebody changed the collected trail, or a part of it was lost. Keep the database and this"
+            " node's audit folder as they are, and read docs/operators/audit.md."
+        ),
     )
 
 
@@ -364,17 +390,21 @@ def _extent(chain: AuditChain, *, now: datetime) -> Section:
     sealed = chain.checkpoints.aggregate(number=Max("number"), at=Max("sealed_at"))
     behind = (last.number if last else 0) - (sealed["number"] or 0)
     return Section(
-        title="How far it goes",
+        title=_("How far it goes"),
         facts=(
-            Fact(label="Began", value=relative(chain.began_at, now=now)),
-            Fact(label="Last segment", value=text(last.number if last else None)),
-            Fact(label="Collected", value=relative(last.collected_at if last else None, now=now)),
+            Fact(label=_("Began"), value=relative(chain.began_at, now=now)),
+            Fact(label=_("Last segment"), value=text(last.number if last else None)),
+            Fact(label=_("Collected"), value=relative(last.collected_at if last else None, now=now)),
             Fact(
-                label="Sealed",
+                label=_("Sealed"),
                 value=relative(sealed["at"], now=now),
-                note=f"Segments not sealed yet: {behind}." if behind else "Up to the last segment.",
+                note=_("Segments not sealed yet: %(behind)s.") % {"behind": behind}
+                if behind
+                else _("Up to the last segment."),
             ),
-            Fact(label="Chain id", value=code(chain.id), note="As in the file chain of the audit folder."),
+            Fact(
+                label=_("Chain id"), value=code(chain.id), note=_("As in the file chain of the audit folder.")
+            ),
         ),
     )
 
@@ -385,8 +415,8 @@ def _findings(chain: AuditChain) -> Iterator[Section]:
             Row.of(FINDING_HEADINGS, _record_url(found), found["number"], found["words"])
             for found in chain.findings
         )
-        table = Table(caption="What was found", headings=FINDING_HEADINGS, rows=tuple(rows))
-        yield Section(title="What was found", table=table, note="The first hundred, oldest first.")
+        table = Table(caption=_("What was found"), headings=FINDING_HEADINGS, rows=tuple(rows))
+        yield Section(title=_("What was found"), table=table, note=_("The first hundred, oldest first."))
 
 
 def _record_url(found: Told) -> str:

@@ -11,6 +11,7 @@ from django.utils import timezone
 from keepsite.readonly import ChoiceFilter, ProjectFilter
 from keepsite.trail.models import AuditChain
 from keepsite.trail.reading import UNREADABLE
+from keepsite.translation import gettext_lazy
 
 Rows = QuerySet[Any]  # Any: audit records
 OPERATORS = ("console", "command", "promotion")
@@ -19,15 +20,15 @@ OPERATORS = ("console", "command", "promotion")
 class WhatFilter(ChoiceFilter):
     """What sort of thing was done."""
 
-    title = "what"
+    title = gettext_lazy("what")
     parameter_name = "what"
     options = (
-        ("operators", "acts of operators"),
-        ("console", "acts in the console"),
-        ("workers", "acts of workers"),
-        ("reads", "reads of payloads"),
-        ("calls", "calls of the API"),
-        ("unreadable", "lines that are no records"),
+        ("operators", gettext_lazy("acts of operators")),
+        ("console", gettext_lazy("acts in the console")),
+        ("workers", gettext_lazy("acts of workers")),
+        ("reads", gettext_lazy("reads of payloads")),
+        ("calls", gettext_lazy("calls of the API")),
+        ("unreadable", gettext_lazy("lines that are no records")),
     )
     meanings: ClassVar[dict[str, Q]] = {
         "operators": Q(kind="act", method__in=OPERATORS),
@@ -46,13 +47,13 @@ class WhatFilter(ChoiceFilter):
 class OutcomeFilter(ChoiceFilter):
     """How it ended."""
 
-    title = "outcome"
+    title = gettext_lazy("outcome")
     parameter_name = "outcome"
     options = (
-        ("done", "done"),
-        ("refused", "refused: 401, 403"),
-        ("client", "other fault of the caller: 4xx"),
-        ("failed", "failed: 5xx"),
+        (gettext_lazy("done"), gettext_lazy("done")),
+        ("refused", gettext_lazy("refused: 401, 403")),
+        ("client", gettext_lazy("other fault of the caller: 4xx")),
+        ("failed", gettext_lazy("failed: 5xx")),
     )
 
     def chosen(self, rows: Rows, choice: str) -> Rows:
@@ -72,14 +73,14 @@ class OutcomeFilter(ChoiceFilter):
 class WhenFilter(ChoiceFilter):
     """How long ago."""
 
-    title = "time"
+    title = gettext_lazy("time")
     parameter_name = "when"
     options = (
-        ("hour", "in the past hour"),
-        ("day", "in the past 24 hours"),
-        ("week", "in the past 7 days"),
-        ("month", "in the past 30 days"),
-        ("before_month", "more than 30 days ago"),
+        ("hour", gettext_lazy("in the past hour")),
+        ("day", gettext_lazy("in the past 24 hours")),
+        ("week", gettext_lazy("in the past 7 days")),
+        ("month", gettext_lazy("in the past 30 days")),
+        ("before_month", gettext_lazy("more than 30 days ago")),
     )
     ages: ClassVar[dict[str, timedelta]] = {
         "hour": timedelta(hours=1),
@@ -99,7 +100,7 @@ class WhenFilter(ChoiceFilter):
 class NodeFilter(ChoiceFilter):
     """On which node."""
 
-    title = "node"
+    title = gettext_lazy("node")
     parameter_name = "node"
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> Sequence[tuple[str, str]]:  # noqa: ARG002  # Any: Django's

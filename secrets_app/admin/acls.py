@@ -6,6 +6,7 @@ from django.contrib import admin
 from django.db.models import Q, QuerySet
 from django.http import HttpRequest
 from django.utils.safestring import SafeString
+from django.utils.translation import gettext as _
 
 from keepsite.projects.models import Project
 from keepsite.readonly import (
@@ -27,6 +28,7 @@ from keepsite.readonly import (
     pill,
     relative,
 )
+from keepsite.translation import gettext_lazy
 from secrets_app.admin.sections import readers_section
 from secrets_app.models import ACL
 
@@ -41,13 +43,17 @@ class ACLProjectFilter(ProjectFilter):
 class ACLAdmin(ReadOnlyAdmin):
     """Which secrets and containers are private, or opened to users of other projects."""
 
-    title = "ACL"
-    title_plural = "ACLs"
-    lead = (
+    title = gettext_lazy("ACL")
+    title_plural = gettext_lazy("ACLs")
+    lead = gettext_lazy(
         "What is private to its creator, or opened to users of other projects. Without an ACL, roles decide."
     )
-    empty = EmptyState(sentence="There is no ACL: everywhere roles decide alone.")
-    state_words: ClassVar = {"private": "private", "shared": "not private", "named": "names users"}
+    empty = EmptyState(sentence=gettext_lazy("There is no ACL: everywhere roles decide alone."))
+    state_words: ClassVar = {
+        "private": gettext_lazy("private"),
+        "shared": gettext_lazy("not private"),
+        "named": gettext_lazy("names users"),
+    }
     list_display = ("about", "state", "kind", "shown_project", "reader_count", "updated")
     number_columns = frozenset({"reader_count"})
     list_filter = (StateFilter, CreatedFilter, ACLProjectFilter)
@@ -59,7 +65,7 @@ class ACLAdmin(ReadOnlyAdmin):
         "container__name",
         "=users__user_id",
     )
-    search_help_text = "User id, or secret or container by name, id or ref"
+    search_help_text = gettext_lazy("User id, or secret or container by name, id or ref")
     ordering = ("-updated_at",)
 
     def states(self, now: datetime) -> Mapping[str, Q]:  # noqa: ARG002  # they do not change with time
@@ -85,55 +91,55 @@ class ACLAdmin(ReadOnlyAdmin):
         about.acl = row
         return Detail(
             kind=self.title,
-            title=f"ACL of {about}",
+            title=_("ACL of %(about)s") % {"about": about},
             state=self.state(row),
             sections=(
                 Section(
-                    title="What it is about",
+                    title=_("What it is about"),
                     facts=(
                         Fact(label=self.kind(row), value=link(detail_url(type(about), about.pk), about)),
                         Fact(
-                            label="Project",
+                            label=_("Project"),
                             value=link(detail_url(Project, about.project_id), about.project),
                         ),
-                        Fact(label="Creator", value=code(about.creator_id)),
-                        Fact(label="Made", value=relative(row.created_at, now=now)),
-                        Fact(label="Updated", value=relative(row.updated_at, now=now)),
-                        Fact(label="Row id", value=code(row.id)),
+                        Fact(label=_("Creator"), value=code(about.creator_id)),
+                        Fact(label=_("Made"), value=relative(row.created_at, now=now)),
+                        Fact(label=_("Updated"), value=relative(row.updated_at, now=now)),
+                        Fact(label=_("Row id"), value=code(row.id)),
                     ),
                 ),
                 readers_section(about),
             ),
         )
 
-    @admin.display(description="about")
+    @admin.display(description=gettext_lazy("about"))
     def about(self, acl: ACL) -> SafeString:
         """What it is about."""
         return breakable(str(acl.secret or acl.container))
 
-    @admin.display(description="kind")
+    @admin.display(description=gettext_lazy("kind"))
     def kind(self, acl: ACL) -> str:
         """Which kind that is."""
-        return "Secret" if acl.secret_id else "Container"
+        return _("Secret") if acl.secret_id else _("Container")
 
-    @admin.display(description="state", ordering="project_access")
+    @admin.display(description=gettext_lazy("state"), ordering="project_access")
     def state(self, acl: ACL) -> SafeString:
         """Whether it shuts the project out."""
-        return pill("Not private", Tone.QUIET) if acl.project_access else pill("Private", Tone.WARNING)
+        return pill(_("Not private"), Tone.QUIET) if acl.project_access else pill(_("Private"), Tone.WARNING)
 
-    @admin.display(description="project")
+    @admin.display(description=gettext_lazy("project"))
     def shown_project(self, acl: ACL) -> SafeString:
         """Whose it is."""
         about: Any = acl.secret or acl.container  # Any: one of the two is there
         return breakable(str(about.project))
 
-    @admin.display(description="users", ordering="readers")
+    @admin.display(description=gettext_lazy("users"), ordering="readers")
     def reader_count(self, acl: Any) -> int:  # Any: an ACL with the annotation above
         """How many users it names."""
         count: int = acl.readers
         return count
 
-    @admin.display(description="updated (UTC)", ordering="updated_at")
+    @admin.display(description=gettext_lazy("updated"), ordering="updated_at")
     def updated(self, acl: ACL) -> SafeString:
         """When it last changed."""
         return moment(acl.updated_at)

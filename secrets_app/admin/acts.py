@@ -5,6 +5,8 @@ from datetime import datetime
 from typing import Any
 
 from django.conf import settings
+from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
 
 from keepsite import audit
 from keepsite.acts import Act, Outcome, one_by_one
@@ -21,11 +23,18 @@ from keepsite.readonly import (
     moment,
     text,
 )
+from keepsite.translation import gettext_lazy
 from secrets_app import services
 from secrets_app.models import ContainerSecret, SecretConsumer
 
 EXPIRE_HEADINGS = tuple(
-    Heading(label=label) for label in ("Name", "Project", "Created (UTC)", "Would expire (UTC)")
+    Heading(label=label)
+    for label in (
+        gettext_lazy("Name"),
+        gettext_lazy("Project"),
+        gettext_lazy("Created"),
+        gettext_lazy("Would expire"),
+    )
 )
 
 
@@ -33,7 +42,7 @@ class DeleteSecrets(Act):
     """Delete secrets as their clients would; the recovery window begins."""
 
     name = "withdraw"
-    label = "Delete"
+    label = gettext_lazy("Delete")
     permission = "secrets_app.delete_secret"
     scope = "many"
     tone = Tone.BAD
@@ -45,14 +54,19 @@ class DeleteSecrets(Act):
 
     def title(self, rows: Rows) -> str:
         """What the page asks."""
-        return f"Delete the secret {rows[0]}" if len(rows) == 1 else f"Delete {len(rows)} secrets"
+        return (
+            _("Delete the secret %(row)s") % {"row": rows[0]}
+            if len(rows) == 1
+            else ngettext("Delete %(count)s secrets", "Delete %(count)s secrets", len(rows))
+            % {"count": len(rows)}
+        )
 
     def lead(self, rows: Rows) -> str:  # noqa: ARG002  # the same for all
         """What that means."""
-        return (
-            "No client can read it from then on. It can be restored here for"
-            f" {settings.RECOVERY_DAYS} days, then it is purged."
-        )
+        return _(
+            "No client can read it from then on. It can be restored here for %(days)s days,"
+            " then it is purged."
+        ) % {"days": settings.RECOVERY_DAYS}
 
     def facts(self, rows: Rows) -> tuple[Fact, ...]:
         """Who uses them."""
@@ -69,18 +83,24 @@ class DeleteSecrets(Act):
         done, refused = one_by_one(
             rows, lambda row: services.withdraw_secret(row.pk, actor=actor, reason=wanted["reason"])
         )
-        words = f"The secret {rows[0]} is" if len(rows) == 1 else f"{done} secrets are"
-        return Outcome(
-            done=f"{words} deleted, and can be restored for {settings.RECOVERY_DAYS} days." if done else "",
-            refused=refused,
+        words = (
+            _("The secret %(row)s is deleted, and can be restored for %(days)s days.")
+            if len(rows) == 1
+            else ngettext(
+                "%(count)s secret is deleted, and can be restored for %(days)s days.",
+                "%(count)s secrets are deleted, and can be restored for %(days)s days.",
+                done,
+            )
         )
+        told = {"row": rows[0], "count": done, "days": settings.RECOVERY_DAYS}
+        return Outcome(done=words % told if done else "", refused=refused)
 
 
 class ExpireSecrets(Act):
     """Have secrets expire now, whenever their clients wanted them to."""
 
     name = "expire"
-    label = "Expire"
+    label = gettext_lazy("Expire")
     permission = "secrets_app.delete_secret"
     scope = "many"
     tone = Tone.BAD
@@ -93,12 +113,14 @@ class ExpireSecrets(Act):
     def title(self, rows: Rows) -> str:
         """What the page asks."""
         if len(rows) == 1:
-            return f"Have the secret {rows[0]} expire now"
-        return f"Have {len(rows)} secrets expire now"
+            return _("Have the secret %(row)s expire now") % {"row": rows[0]}
+        return ngettext(
+            "Have %(count)s secret expire now", "Have %(count)s secrets expire now", len(rows)
+        ) % {"count": len(rows)}
 
     def lead(self, rows: Rows) -> str:  # noqa: ARG002  # the same for all
         """What that means, and that there is no way back."""
-        return (
+        return _(
             "No client sees an expired secret, by id or in a list, or reads its payload. This cannot be"
             " undone: nothing gives an expired secret a later time, and what has expired cannot be restored"
             " either, though its sealed payload stays. To take a secret away for a while, delete it instead."
@@ -111,7 +133,7 @@ class ExpireSecrets(Act):
     def table(self, rows: Rows) -> Table:
         """Which, and when each would have expired."""
         return Table(
-            caption="What it is about",
+            caption=_("What it is about"),
             headings=EXPIRE_HEADINGS,
             rows=tuple(
                 Row.of(
@@ -120,7 +142,7 @@ class ExpireSecrets(Act):
                     breakable(str(row)),
                     breakable(str(row.project)),
                     moment(row.created_at),
-                    moment(row.expires_at, absent="never"),
+                    moment(row.expires_at, absent=_("never")),
                 )
                 for row in rows
             ),
@@ -133,8 +155,16 @@ class ExpireSecrets(Act):
         done, refused = one_by_one(
             rows, lambda row: services.expire_secret(row.pk, actor=actor, reason=wanted["reason"])
         )
-        words = f"The secret {rows[0]} has" if len(rows) == 1 else f"{done} secrets have"
-        return Outcome(done=f"{words} expired: no client sees it any more." if done else "", refused=refused)
+        words = (
+            _("The secret %(row)s has expired: no client sees it any more.")
+            if len(rows) == 1
+            else ngettext(
+                "%(count)s secret has expired: no client sees it any more.",
+                "%(count)s secrets have expired: no client sees them any more.",
+                done,
+            )
+        )
+        return Outcome(done=words % {"row": rows[0], "count": done} if done else "", refused=refused)
 
 
 def _users_of(rows: Rows) -> tuple[Fact, ...]:
@@ -144,14 +174,14 @@ def _users_of(rows: Rows) -> tuple[Fact, ...]:
     places = ContainerSecret.objects.filter(secret__in=ids, container__deleted_at=None)
     return (
         Fact(
-            label="Consumers",
+            label=_("Consumers"),
             value=text(used.count()),
-            note="Services that said they use them. They are not asked, and lose access too.",
+            note=_("Services that said they use them. They are not asked, and lose access too."),
         ),
         Fact(
-            label="Containers",
+            label=_("Containers"),
             value=text(places.values("container").distinct().count()),
-            note="Containers that lack something from then on.",
+            note=_("Containers that lack something from then on."),
         ),
     )
 
@@ -178,33 +208,46 @@ def _due(nouns: tuple[str, ...], moment: datetime, reason: str) -> services.Purg
 
 
 SECRET_ACTS: tuple[Act, ...] = (
-    RestoreRows(noun="secret", permission="secrets_app.restore_secret", restore=services.restore_secret),
+    RestoreRows(
+        noun=gettext_lazy("secret"),
+        nouns=gettext_lazy("secrets"),
+        permission="secrets_app.restore_secret",
+        restore=services.restore_secret,
+    ),
     ExpireSecrets(),
     DeleteSecrets(),
     PurgeRows(
-        noun="secret",
+        noun=gettext_lazy("secret"),
+        nouns=gettext_lazy("secrets"),
         permission="secrets_app.purge_secret",
         purge=services.purge,
         chosen=_chosen_secrets,
     ),
     PurgeOverdue(
-        noun="secret", permission="secrets_app.purge_secret", purge=services.purge, due=_due_secrets
+        noun=gettext_lazy("secret"),
+        nouns=gettext_lazy("secrets"),
+        permission="secrets_app.purge_secret",
+        purge=services.purge,
+        due=_due_secrets,
     ),
 )
 CONTAINER_ACTS: tuple[Act, ...] = (
     RestoreRows(
-        noun="container",
+        noun=gettext_lazy("container"),
+        nouns=gettext_lazy("containers"),
         permission="secrets_app.restore_container",
         restore=services.restore_container,
     ),
     PurgeRows(
-        noun="container",
+        noun=gettext_lazy("container"),
+        nouns=gettext_lazy("containers"),
         permission="secrets_app.purge_container",
         purge=services.purge,
         chosen=_chosen_containers,
     ),
     PurgeOverdue(
-        noun="container",
+        noun=gettext_lazy("container"),
+        nouns=gettext_lazy("containers"),
         permission="secrets_app.purge_container",
         purge=services.purge,
         due=_due_containers,

@@ -5,6 +5,7 @@ from typing import Any, ClassVar
 from django.contrib import admin
 from django.db.models import Q
 from django.utils.safestring import SafeString
+from django.utils.translation import gettext as _
 
 from keepsite.projects.models import Project
 from keepsite.readonly import (
@@ -25,6 +26,7 @@ from keepsite.readonly import (
     pill,
     relative,
 )
+from keepsite.translation import gettext_lazy
 from secrets_app.models import Container, ContainerConsumer, Secret, SecretConsumer
 
 
@@ -32,9 +34,9 @@ class ConsumerAdmin(ReadOnlyAdmin):
     """Notes of services that they use something; which kind, its two children say."""
 
     state_words: ClassVar = {
-        "registered": "registered",
-        "orphaned": "registered, used object deleted",
-        "removed": "removed",
+        "registered": gettext_lazy("registered"),
+        "orphaned": gettext_lazy("registered, used object deleted"),
+        "removed": gettext_lazy("removed"),
     }
     list_filter = (StateFilter, CreatedFilter, ProjectFilter)
     unseen = ("sha256",)
@@ -61,43 +63,43 @@ class ConsumerAdmin(ReadOnlyAdmin):
             title=str(row),
             state=self.state(row),
             sections=(
-                Section(title="Who uses what", facts=(*self.facts_of_use(row), self._used_fact(row))),
+                Section(title=_("Who uses what"), facts=(*self.facts_of_use(row), self._used_fact(row))),
                 Section(
-                    title="Registration",
+                    title=_("Registration"),
                     facts=(
                         Fact(
-                            label="By project",
+                            label=_("By project"),
                             value=link(detail_url(Project, row.project_id), row.project),
-                            note="Not always the owner: whoever may read may register.",
+                            note=_("Not always the owner: whoever may read may register."),
                         ),
-                        Fact(label="Registered", value=relative(row.created_at, now=now)),
-                        Fact(label="Updated", value=relative(row.updated_at, now=now)),
-                        Fact(label="Removed", value=relative(row.deleted_at, now=now)),
-                        Fact(label="Row id", value=code(row.id)),
+                        Fact(label=_("Registered"), value=relative(row.created_at, now=now)),
+                        Fact(label=_("Updated"), value=relative(row.updated_at, now=now)),
+                        Fact(label=_("Removed"), value=relative(row.deleted_at, now=now)),
+                        Fact(label=_("Row id"), value=code(row.id)),
                     ),
                 ),
             ),
         )
 
-    @admin.display(description="state")
+    @admin.display(description=gettext_lazy("state"))
     def state(self, consumer: Any) -> SafeString:  # Any: a consumer of either kind
         """Whether it still counts."""
         if consumer.deleted_at is not None:
-            return pill("Removed", Tone.QUIET)
-        return pill("Registered", Tone.GOOD)
+            return pill(_("Removed"), Tone.QUIET)
+        return pill(_("Registered"), Tone.GOOD)
 
-    @admin.display(description="uses")
+    @admin.display(description=gettext_lazy("uses"))
     def uses(self, consumer: Any) -> SafeString:  # Any: a consumer of either kind
         """What it uses."""
         row = getattr(consumer, self.used)
         return link(detail_url(type(row), row.pk), breakable(str(row)))
 
-    @admin.display(description="registered by", ordering="project__external_id")
+    @admin.display(description=gettext_lazy("registered by"), ordering="project__external_id")
     def registrar(self, consumer: Any) -> SafeString:  # Any: a consumer of either kind
         """Whose service it is."""
         return breakable(str(consumer.project))
 
-    @admin.display(description="since (UTC)", ordering="created_at")
+    @admin.display(description=gettext_lazy("since"), ordering="created_at")
     def since(self, consumer: Any) -> SafeString:  # Any: a consumer of either kind
         """Since when."""
         return moment(consumer.created_at)
@@ -105,29 +107,39 @@ class ConsumerAdmin(ReadOnlyAdmin):
     def _used_fact(self, row: Any) -> Fact:  # Any: a consumer of either kind
         model = Secret if self.used == "secret" else Container
         used = getattr(row, self.used)
-        return Fact(label=self.used.capitalize(), value=link(detail_url(model, used.pk), used))
+        return Fact(
+            label=_("Secret") if self.used == "secret" else _("Container"),
+            value=link(detail_url(model, used.pk), used),
+        )
 
 
 @admin.register(SecretConsumer)
 class SecretConsumerAdmin(ConsumerAdmin):
     """Which services use which secrets."""
 
-    title = "Secret consumer"
-    title_plural = "Secret consumers"
-    lead = "Services that say they use a secret. From microversion 1.2 on they stand in the way of deletion."
-    empty = EmptyState(sentence="No service has registered as a consumer of a secret.")
+    title = gettext_lazy("Secret consumer")
+    title_plural = gettext_lazy("Secret consumers")
+    lead = gettext_lazy(
+        "Services that say they use a secret. From microversion 1.2 on they stand in the way of deletion."
+    )
+    empty = EmptyState(sentence=gettext_lazy("No service has registered as a consumer of a secret."))
     used = "secret"
     list_display = ("resource_id", "state", "service", "resource_type", "uses", "registrar", "since")
+    column_words: ClassVar = {
+        "resource_id": gettext_lazy("resource id"),
+        "service": gettext_lazy("service"),
+        "resource_type": gettext_lazy("resource type"),
+    }
     search_fields = ("=id", "=secret__id", "secret__name", "service", "resource_type", "resource_id")
-    search_help_text = "Service, resource, or secret by name, id or ref"
+    search_help_text = gettext_lazy("Service, resource, or secret by name, id or ref")
     list_select_related = ("secret", "project")
 
     def facts_of_use(self, row: SecretConsumer) -> tuple[Fact, ...]:
         """Service and resource."""
         return (
-            Fact(label="Service", value=row.service),
-            Fact(label="Resource type", value=row.resource_type),
-            Fact(label="Resource id", value=code(row.resource_id)),
+            Fact(label=_("Service"), value=row.service),
+            Fact(label=_("Resource type"), value=row.resource_type),
+            Fact(label=_("Resource id"), value=code(row.resource_id)),
         )
 
 
@@ -135,16 +147,17 @@ class SecretConsumerAdmin(ConsumerAdmin):
 class ContainerConsumerAdmin(ConsumerAdmin):
     """Which services use which containers."""
 
-    title = "Container consumer"
-    title_plural = "Container consumers"
-    lead = "Services, such as load balancers, that say they use a container."
-    empty = EmptyState(sentence="No service has registered as a consumer of a container.")
+    title = gettext_lazy("Container consumer")
+    title_plural = gettext_lazy("Container consumers")
+    lead = gettext_lazy("Services, such as load balancers, that say they use a container.")
+    empty = EmptyState(sentence=gettext_lazy("No service has registered as a consumer of a container."))
     used = "container"
     list_display = ("name", "state", "url", "uses", "registrar", "since")
+    column_words: ClassVar = {"name": gettext_lazy("name"), "url": gettext_lazy("URL")}
     search_fields = ("=id", "=container__id", "container__name", "name", "url")
-    search_help_text = "Name, URL, or container by name, id or ref"
+    search_help_text = gettext_lazy("Name, URL, or container by name, id or ref")
     list_select_related = ("container", "project")
 
     def facts_of_use(self, row: ContainerConsumer) -> tuple[Fact, ...]:
         """Name and URL, which is text here: it leads out of the console."""
-        return (Fact(label="Name", value=row.name), Fact(label="URL", value=code(row.url)))
+        return (Fact(label=_("Name"), value=row.name), Fact(label=_("URL"), value=code(row.url)))

@@ -7,6 +7,7 @@ from django.db.models.functions import Concat
 
 from keepsite.readonly import ChoiceFilter
 from keepsite.trail.models import AuditRecord
+from keepsite.translation import gettext_lazy
 from secrets_app.models import ACLUser
 
 Rows = QuerySet[Any]  # Any: secrets or containers
@@ -15,9 +16,9 @@ Rows = QuerySet[Any]  # Any: secrets or containers
 class UseFilter(ChoiceFilter):
     """Whether any service says that it uses the row."""
 
-    title = "consumers"
+    title = gettext_lazy("consumers")
     parameter_name = "consumers"
-    options = (("none", "without"), ("some", "with"))
+    options = (("none", gettext_lazy("without")), ("some", gettext_lazy("with")))
 
     def chosen(self, rows: Rows, choice: str) -> Rows:
         """Those registered now count; removed ones do not."""
@@ -32,9 +33,9 @@ class UseFilter(ChoiceFilter):
 class ReadFilter(ChoiceFilter):
     """Whether anybody has read a secret's payload, as far as the audit trail is collected here."""
 
-    title = "payload"
+    title = gettext_lazy("payload")
     parameter_name = "read"
-    options = (("never", "never read"), ("some", "has been read"))
+    options = (("never", gettext_lazy("never read")), ("some", gettext_lazy("has been read")))
 
     def chosen(self, rows: Rows, choice: str) -> Rows:
         """One look into the index of audit records for each row."""
@@ -46,13 +47,13 @@ class ReadFilter(ChoiceFilter):
 class ACLFilter(ChoiceFilter):
     """Who may read besides, or instead of, the project."""
 
-    title = "ACL"
+    title = gettext_lazy("ACL")
     parameter_name = "acl"
     options: ClassVar = (
-        ("private", "private to its creator"),
-        ("named", "names users"),
-        ("any", "has an ACL"),
-        ("none", "has none"),
+        ("private", gettext_lazy("private to its creator")),
+        ("named", gettext_lazy("names users")),
+        ("any", gettext_lazy("has an ACL")),
+        ("none", gettext_lazy("has none")),
     )
 
     def chosen(self, rows: Rows, choice: str) -> Rows:

@@ -8,6 +8,7 @@ from django.http import HttpRequest
 from django.utils import timezone
 from django.utils.html import format_html_join
 from django.utils.safestring import SafeString
+from django.utils.translation import gettext as _
 
 from keepsite.acts import ActingAdmin
 from keepsite.acts.recovery import DELETED_WORDS, deleted_notice, deleted_pill, deleted_states
@@ -42,10 +43,11 @@ from keepsite.readonly import (
     text,
     unbroken,
 )
+from keepsite.translation import gettext_lazy, lowercased
 from secrets_app.admin.acts import SECRET_ACTS
 from secrets_app.admin.filters import ACLFilter, ReadFilter, UseFilter
 from secrets_app.admin.sections import SHOWN, consumer_section, readers_section
-from secrets_app.choices import SecretType
+from secrets_app.admin.words import CONTAINER_TYPES, SECRET_TYPES
 from secrets_app.models import Container, ContainerSecret, Payload, Secret
 
 EXAMPLE = """\
@@ -53,31 +55,39 @@ curl "$KEEPSITE_URL/v1/secrets" -H "X-Auth-Token: $API_KEY" \\
   -H 'Content-Type: application/json' \\
   -d '{"name": "first", "payload": "hello", "payload_content_type": "text/plain"}'"""
 
-PLACE_HEADINGS = tuple(Heading(label=label) for label in ("Container", "Type", "Under the name", "State"))
+PLACE_HEADINGS = tuple(
+    Heading(label=label)
+    for label in (
+        gettext_lazy("Container"),
+        gettext_lazy("Type"),
+        gettext_lazy("Under the name"),
+        gettext_lazy("State"),
+    )
+)
 SECRET_RESTORE = SECRET_ACTS[0]
 
 
 class TypeFilter(ChoiceFilter):
     """What clients say their payloads are."""
 
-    title = "type"
+    title = gettext_lazy("type")
     parameter_name = "secret_type"
-    options: ClassVar = tuple((kind.value, kind.value) for kind in SecretType)
+    options: ClassVar = tuple((kind, lowercased(words)) for kind, words in SECRET_TYPES.items())
 
 
 class AlgorithmFilter(ChoiceFilter):
     """What clients say their keys are for; they spell it as they like."""
 
-    title = "algorithm"
+    title = gettext_lazy("algorithm")
     parameter_name = "algorithm"
     options = (
-        ("aes", "AES"),
-        ("rsa", "RSA"),
-        ("ec", "EC"),
-        ("hmac", "HMAC"),
-        ("des", "DES, 3DES"),
-        ("other", "another"),
-        ("none", "none given"),
+        ("aes", gettext_lazy("AES")),
+        ("rsa", gettext_lazy("RSA")),
+        ("ec", gettext_lazy("EC")),
+        ("hmac", gettext_lazy("HMAC")),
+        ("des", gettext_lazy("DES, 3DES")),
+        ("other", gettext_lazy("another")),
+        ("none", gettext_lazy("none given")),
     )
     spellings: ClassVar[dict[str, Q]] = {
         "aes": Q(algorithm__istartswith="aes"),
@@ -104,17 +114,17 @@ class AlgorithmFilter(ChoiceFilter):
 class SecretAdmin(ActingAdmin):
     """What is known about secrets; payloads are not to be seen here, sealed or open."""
 
-    title = "Secret"
-    title_plural = "Secrets"
-    lead = "What is known about secrets. Payloads are not shown in the console, sealed or open."
+    title = gettext_lazy("Secret")
+    title_plural = gettext_lazy("Secrets")
+    lead = gettext_lazy("What is known about secrets. Payloads are not shown in the console, sealed or open.")
     empty = EmptyState(
-        sentence="No secret has been stored yet. Clients store them through the API.",
+        sentence=gettext_lazy("No secret has been stored yet. Clients store them through the API."),
         commands=(EXAMPLE,),
     )
     state_words: ClassVar = {
-        "live": "live",
-        "empty": "live, without payload",
-        "expired": "expired",
+        "live": gettext_lazy("live"),
+        "empty": gettext_lazy("live, without payload"),
+        "expired": gettext_lazy("expired"),
         **DELETED_WORDS,
     }
     list_display = ("label", "state", "kind", "shown_project", "size", "created", "expires")
@@ -131,7 +141,7 @@ class SecretAdmin(ActingAdmin):
         ACLFilter,
     )
     search_fields = ("=id", "name", "=project__external_id")
-    search_help_text = "Name, id, ref or project id"
+    search_help_text = gettext_lazy("Name, id, ref or project id")
     ordering = ("-created_at",)
     acts = SECRET_ACTS
     export_fields: ClassVar = {
@@ -178,32 +188,34 @@ class SecretAdmin(ActingAdmin):
             notice=_notice(row, now),
             sections=(
                 Section(
-                    title="What its owner says it is",
+                    title=_("What its owner says it is"),
                     facts=(
-                        Fact(label="Name", value=text(row.name)),
-                        Fact(label="Type", value=row.get_secret_type_display()),
-                        Fact(label="Algorithm", value=text(row.algorithm)),
-                        Fact(label="Length", value=bits(row.bit_length)),
-                        Fact(label="Mode", value=text(row.mode)),
+                        Fact(label=_("Name"), value=text(row.name)),
+                        Fact(label=_("Type"), value=SECRET_TYPES.get(row.secret_type, row.secret_type)),
+                        Fact(label=_("Algorithm"), value=text(row.algorithm)),
+                        Fact(label=_("Length"), value=bits(row.bit_length)),
+                        Fact(label=_("Mode"), value=text(row.mode)),
                     ),
-                    note="As given by the client; it is not checked against the payload.",
+                    note=_("As given by the client; it is not checked against the payload."),
                 ),
                 _payload_section(row, now),
                 Section(
-                    title="Whose it is",
+                    title=_("Whose it is"),
                     facts=(
-                        Fact(label="Project", value=link(detail_url(Project, row.project_id), row.project)),
-                        Fact(label="Creator", value=code(row.creator_id)),
-                        Fact(label="Secret id", value=code(row.id), note="The last part of its ref."),
+                        Fact(
+                            label=_("Project"), value=link(detail_url(Project, row.project_id), row.project)
+                        ),
+                        Fact(label=_("Creator"), value=code(row.creator_id)),
+                        Fact(label=_("Secret id"), value=code(row.id), note=_("The last part of its ref.")),
                     ),
                 ),
                 Section(
-                    title="Times",
+                    title=_("Times"),
                     facts=(
-                        Fact(label="Created", value=relative(row.created_at, now=now)),
-                        Fact(label="Updated", value=relative(row.updated_at, now=now)),
-                        Fact(label="Expires", value=relative(row.expires_at, now=now)),
-                        Fact(label="Deleted", value=relative(row.deleted_at, now=now)),
+                        Fact(label=_("Created"), value=relative(row.created_at, now=now)),
+                        Fact(label=_("Updated"), value=relative(row.updated_at, now=now)),
+                        Fact(label=_("Expires"), value=relative(row.expires_at, now=now)),
+                        Fact(label=_("Deleted"), value=relative(row.deleted_at, now=now)),
                     ),
                 ),
                 readers_section(row),
@@ -212,40 +224,40 @@ class SecretAdmin(ActingAdmin):
             ),
         )
 
-    @admin.display(description="name", ordering="name")
+    @admin.display(description=gettext_lazy("name"), ordering="name")
     def label(self, secret: Secret) -> SafeString | str:
         """The name, or the beginning of the id of a secret without one."""
         return secret.name or short_id(secret.id)
 
-    @admin.display(description="state")
+    @admin.display(description=gettext_lazy("state"))
     def state(self, secret: Secret) -> SafeString:
         """Whether anybody can still see it."""
         return _pill(secret, timezone.now())
 
-    @admin.display(description="type", ordering="secret_type")
+    @admin.display(description=gettext_lazy("type"), ordering="secret_type")
     def kind(self, secret: Secret) -> SafeString:
         """What its owner says it is, with algorithm and length as far as given."""
         length = "" if secret.bit_length is None else str(bits(secret.bit_length))
         key = " ".join(part for part in (secret.algorithm, length) if part)
-        parts = (secret.get_secret_type_display(), unbroken(key) if key else "")
+        parts = (str(SECRET_TYPES.get(secret.secret_type, secret.secret_type)), unbroken(key) if key else "")
         return format_html_join(", ", "{}", ((part,) for part in parts if part))
 
-    @admin.display(description="project", ordering="project__external_id")
+    @admin.display(description=gettext_lazy("project"), ordering="project__external_id")
     def shown_project(self, secret: Secret) -> SafeString:
         """Whose it is."""
         return breakable(str(secret.project))
 
-    @admin.display(description="payload", ordering="payload_bytes")
+    @admin.display(description=gettext_lazy("payload"), ordering="payload_bytes")
     def size(self, secret: Any) -> SafeString | str:  # Any: a Secret with the annotation above
         """How large the payload is, unsealed."""
-        return data_size(secret.payload_bytes, absent="none yet")
+        return data_size(secret.payload_bytes, absent=_("none yet"))
 
-    @admin.display(description="created (UTC)", ordering="created_at")
+    @admin.display(description=gettext_lazy("created"), ordering="created_at")
     def created(self, secret: Secret) -> SafeString:
         """Since when."""
         return moment(secret.created_at)
 
-    @admin.display(description="expires (UTC)", ordering="expires_at")
+    @admin.display(description=gettext_lazy("expires"), ordering="expires_at")
     def expires(self, secret: Secret) -> SafeString:
         """Until when."""
         return day(secret.expires_at)
@@ -255,10 +267,10 @@ def _pill(secret: Secret, now: datetime) -> SafeString:
     if secret.deleted_at is not None:
         return deleted_pill(is_recoverable=SECRET_RESTORE.applies_to(secret, now=now))
     if not secret.is_live(now):
-        return pill("Expired", Tone.QUIET)
+        return pill(_("Expired"), Tone.QUIET)
     if secret.content_type is None:
-        return pill("No payload", Tone.WAITING)
-    return pill("Live", Tone.GOOD)
+        return pill(_("No payload"), Tone.WAITING)
+    return pill(_("Live"), Tone.GOOD)
 
 
 def _notice(secret: Secret, now: datetime) -> Notice | None:
@@ -267,10 +279,12 @@ def _notice(secret: Secret, now: datetime) -> Notice | None:
     if secret.deleted_at is None:
         return Notice(
             tone=Tone.QUIET,
-            message="This secret has expired: no client sees it, and nothing brings it back. It stays here,"
-            " sealed, until it is deleted and purged.",
+            message=_(
+                "This secret has expired: no client sees it, and nothing brings it back. It stays here,"
+                " sealed, until it is deleted and purged."
+            ),
         )
-    return deleted_notice(secret, noun="secret", is_recoverable=SECRET_RESTORE.applies_to(secret, now=now))
+    return deleted_notice(secret, noun=_("secret"), is_recoverable=SECRET_RESTORE.applies_to(secret, now=now))
 
 
 def _payload_section(secret: Secret, now: datetime) -> Section:
@@ -283,20 +297,26 @@ def _payload_section(secret: Secret, now: datetime) -> Section:
     )
     if known is None:
         return Section(
-            title="Payload", note="There is none yet. A client may store it once, in a second step."
+            title=_("Payload"), note=_("There is none yet. A client may store it once, in a second step.")
         )
     size_bytes, stored_at, pkek_id, generation, mkek_id, mkek_label = known
     return Section(
-        title="Payload",
+        title=_("Payload"),
         facts=(
-            Fact(label="Content type", value=text(secret.content_type)),
-            Fact(label="Size", value=data_size(size_bytes)),
+            Fact(label=_("Content type"), value=text(secret.content_type)),
+            Fact(label=_("Size"), value=data_size(size_bytes)),
             Fact(
-                label="Sealed by",
-                value=link(detail_url(ProjectKEK, pkek_id), f"pKEK generation {generation}"),
+                label=_("Sealed by"),
+                value=link(
+                    detail_url(ProjectKEK, pkek_id),
+                    _("pKEK generation %(generation)s") % {"generation": generation},
+                ),
             ),
-            Fact(label="Under", value=link(detail_url(MKEK, mkek_id), f"MKEK {mkek_label}")),
-            Fact(label="Stored", value=relative(stored_at, now=now)),
+            Fact(
+                label=_("Under"),
+                value=link(detail_url(MKEK, mkek_id), _("MKEK %(mkek_label)s") % {"mkek_label": mkek_label}),
+            ),
+            Fact(label=_("Stored"), value=relative(stored_at, now=now)),
         ),
     )
 
@@ -312,16 +332,18 @@ def _places_section(secret: Secret) -> Section:
             PLACE_HEADINGS,
             detail_url(Container, place.container_id),
             breakable(str(place.container)),
-            place.container.get_type_display(),
+            CONTAINER_TYPES[place.container.type],
             text(place.name),
-            "deleted" if place.container.deleted_at else "live",
+            _("deleted") if place.container.deleted_at else _("live"),
         )
         for place in places
     )
     if not rows:
-        return Section(title="In containers", note="It is in no container.")
+        return Section(title=_("In containers"), note=_("It is in no container."))
     return Section(
-        title="In containers",
-        table=Table(caption="Containers that hold this secret", headings=PLACE_HEADINGS, rows=rows[:SHOWN]),
-        note=f"The first {SHOWN} are shown." if len(rows) > SHOWN else "",
+        title=_("In containers"),
+        table=Table(
+            caption=_("Containers that hold this secret"), headings=PLACE_HEADINGS, rows=rows[:SHOWN]
+        ),
+        note=_("The first %(shown)s are shown.") % {"shown": SHOWN} if len(rows) > SHOWN else "",
     )

@@ -7,6 +7,7 @@ from django.db.models import Q, QuerySet
 from django.db.models.functions import Length
 from django.http import HttpRequest
 from django.utils.safestring import SafeString
+from django.utils.translation import gettext as _
 
 from keepsite.readonly import (
     CreatedFilter,
@@ -24,6 +25,7 @@ from keepsite.readonly import (
     short_id,
     text,
 )
+from keepsite.translation import gettext_lazy
 from secrets_app.models import TransportKey
 
 
@@ -31,15 +33,20 @@ from secrets_app.models import TransportKey
 class TransportKeyAdmin(ReadOnlyAdmin):
     """Public keys that admins registered for clients of other secret stores."""
 
-    title = "Transport key"
-    title_plural = "Transport keys"
-    lead = "Public keys registered for clients of other secret stores. This store has none of its own."
-    empty = EmptyState(sentence="No transport key is registered. Admins do so: POST /v1/transport_keys.")
-    state_words: ClassVar = {"registered": "registered", "deleted": "deleted"}
+    title = gettext_lazy("Transport key")
+    title_plural = gettext_lazy("Transport keys")
+    lead = gettext_lazy(
+        "Public keys registered for clients of other secret stores. This store has none of its own."
+    )
+    empty = EmptyState(
+        sentence=gettext_lazy("No transport key is registered. Admins do so: POST /v1/transport_keys.")
+    )
+    state_words: ClassVar = {"registered": gettext_lazy("registered"), "deleted": gettext_lazy("deleted")}
     list_display = ("label", "state", "plugin_name", "created")
+    column_words: ClassVar = {"plugin_name": gettext_lazy("plugin name")}
     list_filter = (StateFilter, CreatedFilter)
     search_fields = ("=id", "plugin_name")
-    search_help_text = "Plugin name, id or ref"
+    search_help_text = gettext_lazy("Plugin name, id or ref")
     ordering = ("-created_at",)
     unseen = ("transport_key",)
 
@@ -60,33 +67,33 @@ class TransportKeyAdmin(ReadOnlyAdmin):
             state=self.state(row),
             sections=(
                 Section(
-                    title="What it is",
+                    title=_("What it is"),
                     facts=(
-                        Fact(label="Plugin", value=text(row.plugin_name)),
+                        Fact(label=_("Plugin"), value=text(row.plugin_name)),
                         Fact(
-                            label="Length",
-                            value=f"{row.key_chars} characters",  # type: ignore[attr-defined]  # annotated
-                            note="Clients read the key through the API.",
+                            label=_("Length"),
+                            value=_("%(key_chars)s characters") % {"key_chars": row.key_chars},  # type: ignore[attr-defined]  # annotated
+                            note=_("Clients read the key through the API."),
                         ),
-                        Fact(label="Id", value=code(row.id), note="The last part of its ref."),
-                        Fact(label="Created", value=relative(row.created_at, now=now)),
-                        Fact(label="Deleted", value=relative(row.deleted_at, now=now)),
+                        Fact(label=_("Id"), value=code(row.id), note=_("The last part of its ref.")),
+                        Fact(label=_("Created"), value=relative(row.created_at, now=now)),
+                        Fact(label=_("Deleted"), value=relative(row.deleted_at, now=now)),
                     ),
                 ),
             ),
         )
 
-    @admin.display(description="transport key")
+    @admin.display(description=gettext_lazy("transport key"))
     def label(self, key: TransportKey) -> SafeString:
         """The beginning of its id."""
         return short_id(key.id)
 
-    @admin.display(description="state")
+    @admin.display(description=gettext_lazy("state"))
     def state(self, key: TransportKey) -> SafeString:
         """Whether clients find it."""
-        return pill("Deleted", Tone.QUIET) if key.deleted_at else pill("Registered", Tone.GOOD)
+        return pill(_("Deleted"), Tone.QUIET) if key.deleted_at else pill(_("Registered"), Tone.GOOD)
 
-    @admin.display(description="created (UTC)", ordering="created_at")
+    @admin.display(description=gettext_lazy("created"), ordering="created_at")
     def created(self, key: TransportKey) -> SafeString:
         """Since when."""
         return moment(key.created_at)

@@ -1,5 +1,6 @@
 from django.db import models
 from django.utils import timezone
+from django.utils.translation import gettext as _
 
 from keepsite.columns import ExactCharField
 from keepsite.ids import new_id
@@ -30,7 +31,7 @@ class ACL(models.Model):
         )
 
     def __str__(self) -> str:
-        return f"ACL of {self.secret_id or self.container_id}"
+        return _("ACL of %(id)s") % {"id": self.secret_id or self.container_id}
 
 
 class ACLUser(models.Model):

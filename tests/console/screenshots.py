@@ -60,7 +60,9 @@ class Camera:
     def __init__(self, browser, url, scheme, device, size):
         self.url = url
         self.look = f"{device}-{scheme}"
-        self.context = browser.new_context(color_scheme=scheme, viewport=size, base_url=url)
+        self.context = browser.new_context(
+            color_scheme=scheme, viewport=size, base_url=url, timezone_id="Europe/Berlin"
+        )
         self.page = self.context.new_page()
 
     def close(self):
@@ -104,6 +106,7 @@ class Camera:
         self.take("orders-failed-detail")
         self.take("password", "/admin/password_change/")
         self.take("second-factor-set-up", "/admin/second-factor/")
+        self.take("time-zone", "/admin/time-zone/")
         self.page.goto(f"{self.url}/admin/approvals/actrequest/?state=waiting")
         self.page.locator("tbody tr").first.get_by_role("link").first.click()
         self.page.get_by_role("link", name="Approve", exact=True).click()

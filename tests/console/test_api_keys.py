@@ -95,6 +95,7 @@ class TestMake:
             {"roles": " , "},
             {"project": ""},
             {"expires_on": "2001-01-01"},
+            {"expires_on": "9999-12-31"},
             {"key_id": "forged"},
         ],
         ids=str,

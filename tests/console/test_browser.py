@@ -28,6 +28,7 @@ from tests.support.waiting import wait_until
 
 pytestmark = [pytest.mark.browser, pytest.mark.processes]
 
+POSTED_TO = {"logout/", "password_change/", "second-factor/", "time-zone/"}  # what is not an act
 PLANTED = "payload-planted-for-the-browser-7f3a"
 FOCUSED = """() => {
     const focused = document.activeElement;
@@ -76,7 +77,9 @@ def operator(stocked, scheme):
 @pytest.fixture(scope="module")
 def context(browser, stocked, scheme, operator):
     """Logged in by way of the one-time password, which is replaced on the way."""
-    context = browser.new_context(color_scheme=scheme, viewport=DESKTOP, base_url=stocked.url)
+    context = browser.new_context(
+        color_scheme=scheme, viewport=DESKTOP, base_url=stocked.url, timezone_id="Asia/Kathmandu"
+    )
     page = context.new_page()
     complaints = watched(page)
     log_in(page, stocked.url, *operator)
@@ -104,7 +107,7 @@ def page(context):
 def addresses(context, stocked):
     """Every page there is: overview, lists, and the page of each list's first row."""
     page = context.new_page()
-    found = ["/admin/", "/admin/password_change/", "/admin/second-factor/"]
+    found = ["/admin/", "/admin/password_change/", "/admin/second-factor/", "/admin/time-zone/"]
     for path in LISTS.values():
         wait_until(lambda path=path: page.goto(f"{stocked.url}/admin/{path}/") and rows_of(page))
         first = page.locator("tbody th a").first.get_attribute("href")
@@ -154,7 +157,7 @@ class TestEveryPage:
             assert page.goto(address).status == 200, address
             assert PLANTED not in page.content(), address
             if "/acts/" not in address:
-                assert posted_to(page) <= {"logout/", "password_change/", "second-factor/"}, address
+                assert posted_to(page) <= POSTED_TO, address
             for size in (PHONE, {"width": 640, "height": 400}, {"width": 320, "height": 640}):
                 page.set_viewport_size(size)
                 assert page.evaluate("document.documentElement.scrollWidth") <= size["width"], (address, size)
@@ -162,7 +165,7 @@ class TestEveryPage:
                 page.set_viewport_size(size)
                 faults[address, size["width"]] = violations(page)
 
-        assert not any(faults.values()), faults
+        assert {where: found for where, found in faults.items() if found} == {}
 
 
 def posted_to(page):
@@ -214,6 +217,15 @@ class TestOverview:
 
         assert [answer.status for answer in asked] == [200, 200]
         assert page.locator("#projects h2").inner_text() == "As it was"
+
+
+class TestZone:
+    def test_dates_are_in_the_browsers_zone_refreshed_parts_too(self, page):
+        page.goto("/admin/")
+        page.locator("[data-live-told]").wait_for()  # refreshed once
+
+        zones = {zone.inner_text() for zone in page.locator("main time .zone").all()}
+        assert zones == {"UTC+0545"}  # Kathmandu's has no letters
 
 
 class TestEditing:
@@ -510,11 +522,14 @@ class TestTheme:
 
 class TestWithoutScripts:
     def test_pages_work(self, browser, stocked, context, operator):
-        plain = browser.new_context(base_url=stocked.url, java_script_enabled=False)
+        plain = browser.new_context(
+            base_url=stocked.url, java_script_enabled=False, timezone_id="Asia/Kathmandu"
+        )
         page = plain.new_page()
         log_in(page, stocked.url, operator[0], OWN_PASSWORD)
 
         page.goto("/admin/secrets_app/secret/?q=planted")
+        assert page.locator("main time .zone").first.inner_text() == "UTC"
         page.locator("tbody th a").click()
         page.get_by_role("button", name="Log out").click()
 

@@ -9,6 +9,7 @@ from django.contrib.admin import AdminSite
 from django.db.models import Model
 from django.http import HttpRequest
 from django.utils.safestring import SafeString
+from django.utils.translation import gettext as _
 
 from keepsite.readonly import ReadOnlyAdmin, detail_url, list_url
 from orders_app.models import Order
@@ -106,7 +107,9 @@ def _project(row: Any) -> str:  # Any: a row of any kind
 
 def _summary(wanted: str, kinds: list[Kind]) -> str:
     if len(wanted) < MIN_CHARS:
-        return f"Type {MIN_CHARS} characters or more: an id, a ref, a name or a project."
+        return _("Type %(min_chars)s characters or more: an id, a ref, a name or a project.") % {
+            "min_chars": MIN_CHARS
+        }
     if not kinds:
-        return "Nothing matches. Ids and refs must be whole; of names and projects a part is enough."
-    return "Found in " + ", ".join(kind.title for kind in kinds) + "."
+        return _("Nothing matches. Ids and refs must be whole; of names and projects a part is enough.")
+    return _("Found in %(kinds)s.") % {"kinds": ", ".join(str(kind.title) for kind in kinds)}

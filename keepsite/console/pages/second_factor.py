@@ -10,6 +10,7 @@ from django.contrib.auth.models import User
 from django.http import HttpRequest
 from django.utils import timezone
 from django.utils.safestring import SafeString, mark_safe
+from django.utils.translation import gettext as _
 
 from keepsite import audit
 from keepsite.acts.proof import CODE_ATTRIBUTES, ProofForm
@@ -20,6 +21,7 @@ from keepsite.operators import second_factor
 from keepsite.operators.models import Authenticator
 from keepsite.operators.sealing import UnreadableSecret, open_sealed, seal
 from keepsite.readonly import Fact, relative, text
+from keepsite.translation import gettext_lazy
 
 ENROLMENT = "second_factor_secret"  # in the session, sealed: from the QR code until its first code
 QR_MODULE_PX = 5
@@ -30,7 +32,7 @@ class EnrolmentForm(ProofForm):
     """The first code; and the password, if the log-in is not recent."""
 
     first_code = forms.CharField(
-        label="Code that the app shows now",
+        label=gettext_lazy("Code that the app shows now"),
         max_length=10,
         widget=forms.TextInput(attrs={**CODE_ATTRIBUTES, "inputmode": "numeric"}),
     )
@@ -133,14 +135,14 @@ def _own_factor(
                 user, actor=_actor(request), reason="by the operator, with password and code"
             )
             return None
-        form.add_error(None, "Your role must have a second factor, so you cannot remove it yourself.")
+        form.add_error(None, _("Your role must have a second factor, so you cannot remove it yourself."))
     now = timezone.now()
     left = second_factor.recovery_codes_left(authenticator)
     return OwnFactorPage(
         facts=(
-            Fact(label="Set up", value=relative(authenticator.enrolled_at, now=now)),
-            Fact(label="Last code", value=relative(authenticator.last_used_at, now=now)),
-            Fact(label="Recovery codes left", value=text(left), note="Each opens the console once."),
+            Fact(label=_("Set up"), value=relative(authenticator.enrolled_at, now=now)),
+            Fact(label=_("Last code"), value=relative(authenticator.last_used_at, now=now)),
+            Fact(label=_("Recovery codes left"), value=text(left), note=_("Each opens the console once.")),
         ),
         form=form,
         may_remove=may_remove,

@@ -6,6 +6,7 @@ from typing import Any
 from django import forms
 from django.conf import settings
 from django.core.validators import RegexValidator
+from django.utils.translation import gettext as _
 
 from hsm.keys import UnwrapTemplate
 from hsm.member import State
@@ -17,17 +18,24 @@ from keepsite.keyring import mkeks
 from keepsite.keyring.management.template_words import NOT_BOUND
 from keepsite.keyring.models import MKEK
 from keepsite.keyring.querysets import current_mkek, needed_pkeks
-from keepsite.readonly import Fact, Tone, code, detail_url, missing, text, utc
+from keepsite.readonly import Fact, Tone, code, detail_url, missing, moment, text
+from keepsite.translation import gettext_lazy
 
 TEMPLATE_WORDS = (
-    (UnwrapTemplate.NONE.value, "none: every token can do it"),
-    (UnwrapTemplate.ROTATABLE.value, "rotatable: pKEKs cannot be read, and move to trusted MKEKs only"),
-    (UnwrapTemplate.STRICT.value, "strict: pKEKs never leave; replacing the MKEK means new pKEKs"),
+    (UnwrapTemplate.NONE.value, gettext_lazy("none: every token can do it")),
+    (
+        UnwrapTemplate.ROTATABLE.value,
+        gettext_lazy("rotatable: pKEKs cannot be read, and move to trusted MKEKs only"),
+    ),
+    (
+        UnwrapTemplate.STRICT.value,
+        gettext_lazy("strict: pKEKs never leave; replacing the MKEK means new pKEKs"),
+    ),
 )
 PROOF_WORDS = {
-    "": "opens its canary",
-    "MKEKNotFound": "lacks this key: clone or import it there first",
-    "CanaryMismatch": "holds another key under this id: remove that key there, then clone",
+    "": gettext_lazy("opens its canary"),
+    "MKEKNotFound": gettext_lazy("lacks this key: clone or import it there first"),
+    "CanaryMismatch": gettext_lazy("holds another key under this id: remove that key there, then clone"),
 }
 
 
@@ -35,13 +43,17 @@ class GenerateForm(ReasonForm):
     """A name, and what the token shall demand of keys that this one wraps."""
 
     label = forms.CharField(
-        label="Label",
+        label=gettext_lazy("Label"),
         max_length=64,
-        validators=[RegexValidator(r"^[\x21-\x7e]+$", "Letters, digits and signs without spaces.")],
-        help_text="CKA_LABEL on the token, such as keepsite-mkek-20260131-1. It must be new, here and there.",
+        validators=[
+            RegexValidator(r"^[\x21-\x7e]+$", gettext_lazy("Letters, digits and signs without spaces."))
+        ],
+        help_text=gettext_lazy(
+            "CKA_LABEL on the token, such as keepsite-mkek-20260131-1. It must be new, here and there."
+        ),
         widget=forms.TextInput(attrs={"autocomplete": "off", "spellcheck": "false"}),
     )
-    template = forms.ChoiceField(label="Unwrap template", choices=TEMPLATE_WORDS)
+    template = forms.ChoiceField(label=gettext_lazy("Unwrap template"), choices=TEMPLATE_WORDS)
     field_order = ("label", "template", "reason", "password")
 
 
@@ -49,9 +61,11 @@ class ActivateForm(ReasonForm):
     """Whether members that are away matter."""
 
     absent_ok = forms.BooleanField(
-        label="Go on without members that are down",
+        label=gettext_lazy("Go on without members that are down"),
         required=False,
-        help_text="They are not asked now, and are quarantined when they come back without the key.",
+        help_text=gettext_lazy(
+            "They are not asked now, and are quarantined when they come back without the key."
+        ),
     )
     field_order = ("absent_ok", "reason", "typed", "password")
 
@@ -60,7 +74,7 @@ class GenerateMKEK(Act):
     """Make one on the token; it wraps nothing yet."""
 
     name = "generate"
-    label = "Generate an MKEK"
+    label = gettext_lazy("Generate an MKEK")
     permission = "keyring.generate_mkek"
     scope = "list"
     needs_recent_login = True
@@ -72,7 +86,7 @@ class GenerateMKEK(Act):
 
     def lead(self, rows: Rows) -> str:  # noqa: ARG002  # of the list as a whole
         """What that means."""
-        return (
+        return _(
             "A new AES-256 key is born on one member of the HSM and never leaves it in the clear. It is"
             " pending: it wraps nothing until it is activated, so traffic notices nothing. With several"
             " members, clone it to the others as the vendor says before you activate it."
@@ -84,11 +98,13 @@ class GenerateMKEK(Act):
         waiting = MKEK.objects.filter(state=MKEK.State.PENDING).count()
         return (
             Fact(
-                label="Current MKEK",
-                value=current.label if current else missing("none yet"),
-                note="It stays current." if current else "Activate the new one to store anything at all.",
+                label=_("Current MKEK"),
+                value=current.label if current else missing(_("none yet")),
+                note=_("It stays current.")
+                if current
+                else _("Activate the new one to store anything at all."),
             ),
-            Fact(label="Pending ones", value=text(waiting)),
+            Fact(label=_("Pending ones"), value=text(waiting)),
         )
 
     def perform(self, rows: Rows, *, actor: audit.Actor, wanted: dict[str, Any]) -> Outcome:  # noqa: ARG002  # Any: a form
@@ -101,8 +117,8 @@ class GenerateMKEK(Act):
         )
         return Outcome(
             done=(
-                f"MKEK {new.mkek.label} is generated. Its key check value, for the protocol:"
-                f" {new.mkek.kcv or 'not given by this token'}."
+                _("MKEK %(label)s is generated. Its key check value, for the protocol: %(kcv)s.")
+                % {"label": new.mkek.label, "kcv": new.mkek.kcv or _("not given by this token")}
             ),
             refused=(NOT_BOUND,) if new.gives_out else (),
             url=detail_url(MKEK, new.mkek.pk),
@@ -113,7 +129,7 @@ class ActivateMKEK(Act):
     """Make a pending one current."""
 
     name = "activate"
-    label = "Activate"
+    label = gettext_lazy("Activate")
     permission = "keyring.activate_mkek"
     is_destructive = True
     form_class = ActivateForm
@@ -124,11 +140,11 @@ class ActivateMKEK(Act):
 
     def title(self, rows: Rows) -> str:
         """What the page asks."""
-        return f"Activate the MKEK {rows[0]}"
+        return _("Activate the MKEK %(row)s") % {"row": rows[0]}
 
     def lead(self, rows: Rows) -> str:  # noqa: ARG002  # the same for all
         """What that means."""
-        return (
+        return _(
             "From then on it wraps new pKEKs. The current one becomes previous: it unwraps what it wrapped"
             " until that is rewrapped. Nothing is restarted. A previous MKEK never becomes current again."
         )
@@ -139,17 +155,18 @@ class ActivateMKEK(Act):
             return ()
         current = current_mkek()
         replaced = Fact(
-            label="It replaces",
-            value=current.label if current else missing("none: it is the first"),
-            note=f"Key check value {current.kcv}." if current else "",
+            label=_("It replaces"),
+            value=current.label if current else missing(_("none: it is the first")),
+            note=_("Key check value %(kcv)s.") % {"kcv": current.kcv} if current else "",
         )
-        return (Fact(label="Key check value", value=code(rows[0].kcv)), replaced, *_proofs(rows[0]))
+        return (Fact(label=_("Key check value"), value=code(rows[0].kcv)), replaced, *_proofs(rows[0]))
 
     def perform(self, rows: Rows, *, actor: audit.Actor, wanted: dict[str, Any]) -> Outcome:  # Any: a form
         """Every member has shown that it holds it."""
         mkeks.activate_mkek(rows[0], actor=actor, absent_ok=wanted["absent_ok"], reason=wanted["reason"])
         return Outcome(
-            done=f"{rows[0]} is current. Rewrap the pKEKs under the former one next, then retire it."
+            done=_("%(row)s is current. Rewrap the pKEKs under the former one next, then retire it.")
+            % {"row": rows[0]}
         )
 
 
@@ -157,7 +174,7 @@ class RetireMKEK(Act):
     """End the service of a previous one."""
 
     name = "retire"
-    label = "Retire"
+    label = gettext_lazy("Retire")
     permission = "keyring.retire_mkek"
     tone = Tone.BAD
     is_destructive = True
@@ -168,11 +185,11 @@ class RetireMKEK(Act):
 
     def title(self, rows: Rows) -> str:
         """What the page asks."""
-        return f"Retire the MKEK {rows[0]}"
+        return _("Retire the MKEK %(row)s") % {"row": rows[0]}
 
     def lead(self, rows: Rows) -> str:  # noqa: ARG002  # the same for all
         """What that means."""
-        return (
+        return _(
             "It unwraps nothing any more, and members need not hold it. It is refused while a single pKEK"
             " needs it. The key object stays on the token: remove it there by the vendor's tools, and not"
             " before backups of the database that need it are gone."
@@ -187,34 +204,35 @@ class RetireMKEK(Act):
         ready_at = mkek.superseded_at and mkek.superseded_at + timedelta(seconds=settings.KEK_GRACE_S)
         return (
             Fact(
-                label="pKEKs under it",
+                label=_("pKEKs under it"),
                 value=text(needed),
-                note="Rewrap them first." if needed else "Nothing needs it.",
+                note=_("Rewrap them first.") if needed else _("Nothing needs it."),
             ),
             Fact(
-                label="Not before",
-                value=utc(ready_at) if ready_at else missing("not known"),
-                note="What began before it was replaced may still wrap under it.",
+                label=_("Not before"),
+                value=moment(ready_at) if ready_at else missing(_("not known")),
+                note=_("What began before it was replaced may still wrap under it."),
             ),
         )
 
     def perform(self, rows: Rows, *, actor: audit.Actor, wanted: dict[str, Any]) -> Outcome:  # Any: a form
         """Durable on return."""
         mkeks.retire_mkek(rows[0], actor=actor, reason=wanted["reason"])
-        return Outcome(done=f"{rows[0]} is retired. Its key object stays on the token.")
+        return Outcome(done=_("%(row)s is retired. Its key object stays on the token.") % {"row": rows[0]})
 
 
 def _proofs(mkek: MKEK) -> tuple[Fact, ...]:
     try:
         views = mkeks.member_views((mkek,))
     except Unavailable as error:
-        return (Fact(label="HSM", value="does not answer", note=error.public),)
+        return (Fact(label=_("HSM"), value=_("does not answer"), note=error.public),)
     facts = []
     for view in views:
         why_not = view.proofs[mkek.canary.key_id]
         if not why_not or view.state is State.UP:
-            words = PROOF_WORDS.get(why_not, f"does not open its canary ({why_not})")
+            unknown = _("does not open its canary (%(error)s)") % {"error": why_not}
+            words = str(PROOF_WORDS.get(why_not, unknown))
         else:
-            words = f"is {view.state}: not asked"
-        facts.append(Fact(label=f"Member {view.name}", value=words))
+            words = _("is %(state)s: not asked") % {"state": view.state}
+        facts.append(Fact(label=_("Member %(name)s") % {"name": view.name}, value=words))
     return tuple(facts)

@@ -5,14 +5,17 @@ from datetime import datetime
 from typing import Any, ClassVar
 
 from django.contrib import admin
+from django.contrib.humanize.templatetags.humanize import intcomma
 from django.db.models import Func, IntegerField, Max, OuterRef, Q, QuerySet, Subquery
 from django.http import HttpRequest
 from django.utils.safestring import SafeString
+from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
 
 from keepsite.acts import ActingAdmin
 from keepsite.keyring.console.mkek_acts import ActivateMKEK, GenerateMKEK, RetireMKEK
 from keepsite.keyring.console.starting import RewrapFrom
-from keepsite.keyring.console.words import MKEK_STATES, mkek_pill, rows_words
+from keepsite.keyring.console.words import MKEK_STATES, mkek_pill
 from keepsite.keyring.models import MKEK, ProjectKEK
 from keepsite.keyring.querysets import needed_pkeks
 from keepsite.readonly import (
@@ -32,20 +35,25 @@ from keepsite.readonly import (
     short_id,
     text,
 )
+from keepsite.translation import gettext_lazy, lowercased
 
 
 @admin.register(MKEK)
 class MKEKAdmin(ActingAdmin):
     """Master keys: which the HSM holds and what they are for."""
 
-    title = "MKEK"
-    title_plural = "MKEKs"
-    lead = "Master key-encryption keys: born in the HSM and never outside it. They wrap the keys of projects."
+    title = gettext_lazy("MKEK")
+    title_plural = gettext_lazy("MKEKs")
+    lead = gettext_lazy(
+        "Master key-encryption keys: born in the HSM and never outside it. They wrap the keys of projects."
+    )
     empty = EmptyState(
-        sentence="There is no master key yet: nothing can be stored. Generate one above, or by command:",
+        sentence=gettext_lazy(
+            "There is no master key yet: nothing can be stored. Generate one above, or by command:"
+        ),
         commands=("manage.py mkek_generate --label keepsite-mkek-1 --activate",),
     )
-    state_words: ClassVar = {state: word.lower() for state, (word, _, _) in MKEK_STATES.items()}
+    state_words: ClassVar = {state: lowercased(word) for state, (word, *_rest) in MKEK_STATES.items()}
     list_display = (
         "label",
         "shown_state",
@@ -56,10 +64,11 @@ class MKEKAdmin(ActingAdmin):
         "created",
         "replaced",
     )
+    column_words: ClassVar = {"label": gettext_lazy("label")}
     number_columns = frozenset({"shown_generation", "wrapped_count"})
     list_filter = (StateFilter,)
     search_fields = ("label", "=cka_id", "=kcv")
-    search_help_text = "Label, CKA_ID or key check value"
+    search_help_text = gettext_lazy("Label, CKA_ID or key check value")
     ordering = ("-created_at",)
     unseen = ("canary_wrapped", "canary_iv", "canary_ciphertext")
     acts = (GenerateMKEK(), ActivateMKEK(), RewrapFrom(), RetireMKEK())
@@ -77,7 +86,7 @@ class MKEKAdmin(ActingAdmin):
 
     def detail(self, row: Any, *, now: datetime) -> Detail:  # Any: an MKEK with the annotations above
         """How the token knows it, and what depends on it."""
-        _, _, meaning = MKEK_STATES[row.state]
+        *_rest, meaning = MKEK_STATES[row.state]
         return Detail(
             kind=self.title,
             title=row.label,
@@ -85,74 +94,74 @@ class MKEKAdmin(ActingAdmin):
             notice=_notice(row),
             sections=(
                 Section(
-                    title="What it does",
+                    title=_("What it does"),
                     facts=(
-                        Fact(label="State", value=meaning),
-                        Fact(label="Generation", value=text(row.generation), note="The first is 1."),
+                        Fact(label=_("State"), value=meaning),
+                        Fact(label=_("Generation"), value=text(row.generation), note=_("The first is 1.")),
                         Fact(
-                            label="pKEKs under it",
+                            label=_("pKEKs under it"),
                             value=link(list_url(ProjectKEK, mkek=row.id), text(row.pkek_count)),
-                            note="Generations of all projects, also retired ones.",
+                            note=_("Generations of all projects, also retired ones."),
                         ),
-                        Fact(label="In service since", value=relative(_since(row), now=now)),
-                        Fact(label="Replaced", value=relative(row.superseded_at, now=now)),
+                        Fact(label=_("In service since"), value=relative(_since(row), now=now)),
+                        Fact(label=_("Replaced"), value=relative(row.superseded_at, now=now)),
                     ),
                 ),
                 Section(
-                    title="On the token",
+                    title=_("On the token"),
                     facts=(
-                        Fact(label="CKA_LABEL", value=code(row.label)),
-                        Fact(label="CKA_ID", value=code(row.cka_id)),
+                        Fact(label=_("CKA_LABEL"), value=code(row.label)),
+                        Fact(label=_("CKA_ID"), value=code(row.cka_id)),
                         Fact(
-                            label="Key check value",
+                            label=_("Key check value"),
                             value=code(row.kcv),
-                            note="A label for people, never proof.",
+                            note=_("A label for people, never proof."),
                         ),
-                        Fact(label="Unwrap template", value=row.unwrap_template),
+                        Fact(label=_("Unwrap template"), value=code(row.unwrap_template)),
                     ),
                 ),
                 Section(
-                    title="Identity",
+                    title=_("Identity"),
                     facts=(
-                        Fact(label="Row id", value=code(row.id)),
-                        Fact(label="Generated", value=relative(row.created_at, now=now)),
+                        Fact(label=_("Row id"), value=code(row.id)),
+                        Fact(label=_("Generated"), value=relative(row.created_at, now=now)),
                     ),
                 ),
             ),
         )
 
-    @admin.display(description="state", ordering="state")
+    @admin.display(description=gettext_lazy("state"), ordering="state")
     def shown_state(self, mkek: MKEK) -> SafeString:
         """What it is for, in a word."""
         return mkek_pill(mkek)
 
-    @admin.display(description="generation", ordering="generation")
+    @admin.display(description=gettext_lazy("generation"), ordering="generation")
     def shown_generation(self, mkek: Any) -> int:  # Any: an MKEK with the annotations above
         """The how manyth it is."""
         number: int = mkek.generation
         return number
 
-    @admin.display(description="pKEKs", ordering="pkek_count")
+    @admin.display(description=gettext_lazy("pKEKs"), ordering="pkek_count")
     def wrapped_count(self, mkek: Any) -> SafeString:  # Any: an MKEK with the annotations above
         """How many pKEKs it wraps."""
         return link(list_url(ProjectKEK, mkek=mkek.id), text(mkek.pkek_count))
 
-    @admin.display(description="check value")
+    @admin.display(description=gettext_lazy("check value"))
     def check_value(self, mkek: MKEK) -> SafeString:
         """The KCV."""
         return code(mkek.kcv)
 
-    @admin.display(description="CKA_ID")
+    @admin.display(description=gettext_lazy("CKA_ID"))
     def token_id(self, mkek: MKEK) -> SafeString:
         """How the token finds it: its beginning, the page has all of it."""
         return short_id(mkek.cka_id)
 
-    @admin.display(description="generated (UTC)", ordering="created_at")
+    @admin.display(description=gettext_lazy("generated"), ordering="created_at")
     def created(self, mkek: MKEK) -> SafeString:
         """Since when it is there."""
         return moment(mkek.created_at)
 
-    @admin.display(description="replaced (UTC)", ordering="superseded_at")
+    @admin.display(description=gettext_lazy("replaced"), ordering="superseded_at")
     def replaced(self, mkek: MKEK) -> SafeString:
         """Since when another is current."""
         return moment(mkek.superseded_at)
@@ -172,12 +181,15 @@ def _since(mkek: MKEK) -> datetime | None:
 def _notice(mkek: MKEK) -> Notice | None:
     match mkek.state:
         case MKEK.State.PENDING:
-            message = "It wraps nothing yet. See that every HSM member holds it, then activate it."
+            message = _("It wraps nothing yet. See that every HSM member holds it, then activate it.")
         case MKEK.State.PREVIOUS if needed := needed_pkeks().filter(mkek=mkek).count():
-            count = rows_words(needed, "pKEKs")
-            message = f"It still wraps {count} that are needed. Rewrap its pKEKs, then retire it."
+            message = ngettext(
+                "It still wraps %(count)s pKEK that is needed. Rewrap it, then retire this MKEK.",
+                "It still wraps %(count)s pKEKs that are needed. Rewrap them, then retire this MKEK.",
+                needed,
+            ) % {"count": intcomma(needed)}
         case MKEK.State.PREVIOUS:
-            message = "It wraps nothing that is needed any more, and can be retired."
+            message = _("It wraps nothing that is needed any more, and can be retired.")
         case _:
             return None
     return Notice(tone=Tone.WARNING, message=message)

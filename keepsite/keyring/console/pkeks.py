@@ -11,6 +11,7 @@ from django.db.models import Q, QuerySet
 from django.http import HttpRequest
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
+from django.utils.translation import gettext as _
 
 from keepsite.acts import ActingAdmin
 from keepsite.keyring.console.starting import ReencryptNow, RotateNow
@@ -20,6 +21,7 @@ from keepsite.keyring.rotation.rotate import with_encryptions
 from keepsite.projects.admin import generations
 from keepsite.projects.models import Project
 from keepsite.readonly import (
+    TO_THE_DAY,
     Bar,
     ChoiceFilter,
     CreatedFilter,
@@ -39,16 +41,18 @@ from keepsite.readonly import (
     pill,
     relative,
     text,
+    written,
 )
+from keepsite.translation import gettext_lazy, lowercased
 
-WRAP_ALGORITHMS = {"kw": "AES key wrap (RFC 3394)"}
+WRAP_ALGORITHMS = {"kw": gettext_lazy("AES key wrap (RFC 3394)")}
 NEWEST_MKEKS = 50
 
 
 class MKEKFilter(ChoiceFilter):
     """The master key that wraps a generation."""
 
-    title = "MKEK"
+    title = gettext_lazy("MKEK")
     parameter_name = "mkek"
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:  # noqa: ARG002  # Any: Django's
@@ -59,9 +63,9 @@ class MKEKFilter(ChoiceFilter):
 class GenerationFilter(ChoiceFilter):
     """Whether the project's key was ever replaced."""
 
-    title = "generation"
+    title = gettext_lazy("generation")
     parameter_name = "generation"
-    options = (("first", "the first"), ("later", "a later one"))
+    options = (("first", gettext_lazy("the first")), ("later", gettext_lazy("a later one")))
 
     def chosen(self, rows: QuerySet[Any], choice: str) -> QuerySet[Any]:  # Any: pKEKs
         """By number."""
@@ -71,12 +75,12 @@ class GenerationFilter(ChoiceFilter):
 class EncryptionsFilter(ChoiceFilter):
     """How much a key has sealed, of what it may."""
 
-    title = "sealed"
+    title = gettext_lazy("sealed")
     parameter_name = "sealed"
     options = (
-        ("none", "nothing that is stored"),
-        ("half", "over half of its limit"),
-        ("over", "over its limit"),
+        ("none", gettext_lazy("nothing that is stored")),
+        ("half", gettext_lazy("over half of its limit")),
+        ("over", gettext_lazy("over its limit")),
     )
 
     def chosen(self, rows: QuerySet[Any], choice: str) -> QuerySet[Any]:  # Any: pKEKs with their encryptions
@@ -93,14 +97,18 @@ class EncryptionsFilter(ChoiceFilter):
 class ProjectKEKAdmin(ActingAdmin):
     """Project keys: their generations, and the master key each is wrapped by."""
 
-    title = "pKEK"
-    title_plural = "pKEKs"
-    lead = "Generations of project key-encryption keys. They seal payloads and are stored wrapped by an MKEK."
-    empty = EmptyState(sentence="No project has a key yet. The first payload a project stores makes one.")
+    title = gettext_lazy("pKEK")
+    title_plural = gettext_lazy("pKEKs")
+    lead = gettext_lazy(
+        "Generations of project key-encryption keys. They seal payloads and are stored wrapped by an MKEK."
+    )
+    empty = EmptyState(
+        sentence=gettext_lazy("No project has a key yet. The first payload a project stores makes one.")
+    )
     state_words: ClassVar = {
-        **{state: word.lower() for state, (word, _, _) in PKEK_STATES.items()},
-        "due": "due to be rotated",
-        "behind": "not under the current MKEK",
+        **{state: lowercased(word) for state, (word, *_rest) in PKEK_STATES.items()},
+        "due": gettext_lazy("due to be rotated"),
+        "behind": gettext_lazy("not under the current MKEK"),
     }
     list_display = (
         "shown_project",
@@ -111,10 +119,11 @@ class ProjectKEKAdmin(ActingAdmin):
         "created",
         "retired",
     )
+    column_words: ClassVar = {"generation": gettext_lazy("generation")}
     number_columns = frozenset({"generation", "sealed"})
     list_filter = (StateFilter, MKEKFilter, CreatedFilter, GenerationFilter, EncryptionsFilter, ProjectFilter)
     search_fields = ("=id", "project__external_id")
-    search_help_text = "Part of a project id, or a pKEK id"
+    search_help_text = gettext_lazy("Part of a project id, or a pKEK id")
     ordering = ("-created_at",)
     unseen = (
         "wrapped_pkek",
@@ -141,7 +150,7 @@ class ProjectKEKAdmin(ActingAdmin):
 
     def detail(self, row: Any, *, now: datetime) -> Detail:  # Any: a pKEK with its encryptions
         """Whose key it is, what wraps it, what it does, and what was before it."""
-        _, _, meaning = PKEK_STATES[row.state]
+        *_rest, meaning = PKEK_STATES[row.state]
         wrapping = WRAP_ALGORITHMS.get(row.wrap_algorithm, row.wrap_algorithm)
         return Detail(
             kind=self.title,
@@ -150,77 +159,94 @@ class ProjectKEKAdmin(ActingAdmin):
             notice=_notice(row),
             sections=(
                 Section(
-                    title="What it does",
+                    title=_("What it does"),
                     facts=(
-                        Fact(label="State", value=meaning),
-                        Fact(label="Project", value=link(detail_url(Project, row.project_id), row.project)),
-                        Fact(label="Generation", value=text(row.generation)),
+                        Fact(label=_("State"), value=meaning),
+                        Fact(
+                            label=_("Project"), value=link(detail_url(Project, row.project_id), row.project)
+                        ),
+                        Fact(label=_("Generation"), value=text(row.generation)),
                     ),
                     bars=(
                         Bar(
-                            label="Stored rows sealed under it",
+                            label=_("Stored rows sealed under it"),
                             used=row.encryptions,
                             limit=settings.PKEK_MAX_ENCRYPTIONS or None,
-                            note="With more it is due. Purged rows are not counted any more.",
+                            note=_("With more it is due. Purged rows are not counted any more."),
                         ),
                     ),
                 ),
                 Section(
-                    title="Generations of this project",
+                    title=_("Generations of this project"),
                     timeline=generations(row.project),
-                    note="The newest first. Older ones open what they sealed until it is re-encrypted.",
+                    note=_("The newest first. Older ones open what they sealed until it is re-encrypted."),
                 ),
                 Section(
-                    title="How it is kept",
+                    title=_("How it is kept"),
                     facts=(
-                        Fact(label="Wrapped by", value=link(detail_url(MKEK, row.mkek_id), row.mkek)),
-                        Fact(label="Wrapping", value=f"{wrapping}, stored format {row.format}"),
+                        Fact(label=_("Wrapped by"), value=link(detail_url(MKEK, row.mkek_id), row.mkek)),
+                        Fact(
+                            label=_("Wrapping"),
+                            value=_("%(wrapping)s, stored format %(format)s")
+                            % {"wrapping": wrapping, "format": row.format},
+                        ),
                     ),
                 ),
                 Section(
-                    title="Identity",
+                    title=_("Identity"),
                     facts=(
-                        Fact(label="pKEK id", value=code(row.id)),
-                        Fact(label="Created", value=relative(row.created_at, now=now)),
-                        Fact(label="Replaced", value=relative(row.superseded_at, now=now)),
-                        Fact(label="Retired", value=relative(row.retired_at, now=now)),
+                        Fact(label=_("pKEK id"), value=code(row.id)),
+                        Fact(label=_("Created"), value=relative(row.created_at, now=now)),
+                        Fact(label=_("Replaced"), value=relative(row.superseded_at, now=now)),
+                        Fact(label=_("Retired"), value=relative(row.retired_at, now=now)),
                     ),
                 ),
             ),
         )
 
-    @admin.display(description="project", ordering="project__external_id")
+    @admin.display(description=gettext_lazy("project"), ordering="project__external_id")
     def shown_project(self, pkek: ProjectKEK) -> SafeString:
         """Whose key it is."""
         return breakable(str(pkek.project))
 
-    @admin.display(description="state", ordering="state")
+    @admin.display(description=gettext_lazy("state"), ordering="state")
     def shown_state(self, pkek: ProjectKEK) -> SafeString:
         """What it is for, in a word; that it is due, too."""
         state = pkek_pill(pkek)
-        return format_html("{} {}", state, pill("Due", Tone.WARNING)) if pkek.due_at else state
+        return format_html("{} {}", state, pill(_("Due"), Tone.WARNING)) if pkek.due_at else state
 
-    @admin.display(description="MKEK", ordering="mkek__label")
+    @admin.display(description=gettext_lazy("MKEK"), ordering="mkek__label")
     def shown_mkek(self, pkek: ProjectKEK) -> SafeString:
         """What wraps it."""
         return link(detail_url(MKEK, pkek.mkek_id), pkek.mkek)
 
-    @admin.display(description="sealed", ordering="encryptions")
+    @admin.display(description=gettext_lazy("sealed"), ordering="encryptions")
     def sealed(self, pkek: Any) -> SafeString | str:  # Any: a pKEK with its encryptions
         """Stored rows under it; of what limit, once it is worth saying."""
         limit = settings.PKEK_MAX_ENCRYPTIONS
         words = text(pkek.encryptions)
-        return f"{words} of {intcomma(limit)}" if limit and pkek.encryptions * 2 > limit else words
+        return (
+            _("%(number)s of %(limit)s") % {"number": words, "limit": intcomma(limit)}
+            if limit and pkek.encryptions * 2 > limit
+            else words
+        )
 
-    @admin.display(description="created (UTC)", ordering="created_at")
+    @admin.display(description=gettext_lazy("created"), ordering="created_at")
     def created(self, pkek: ProjectKEK) -> SafeString:
         """Since when."""
         return moment(pkek.created_at)
 
-    @admin.display(description="retired (UTC)", ordering="retired_at")
+    @admin.display(description=gettext_lazy("retired"), ordering="retired_at")
     def retired(self, pkek: ProjectKEK) -> SafeString:
         """Until when."""
         return moment(pkek.retired_at)
+
+
+def _either(limits: list[str]) -> str:
+    if len(limits) < 2:  # noqa: PLR2004  # there are two kinds of limit
+        return "".join(limits)
+    first, second = limits
+    return _("%(first)s or %(second)s") % {"first": first, "second": second}
 
 
 def _notice(pkek: ProjectKEK) -> Notice | None:
@@ -228,10 +254,12 @@ def _notice(pkek: ProjectKEK) -> Notice | None:
         return None
     limits = []
     if settings.PKEK_MAX_DAYS:
-        limits.append(f"older than {settings.PKEK_MAX_DAYS} days")
+        limits.append(_("older than %(days)s days") % {"days": settings.PKEK_MAX_DAYS})
     if settings.PKEK_MAX_ENCRYPTIONS:
-        limits.append(f"over {intcomma(settings.PKEK_MAX_ENCRYPTIONS)} stored rows")
+        limits.append(_("over %(limit)s stored rows") % {"limit": intcomma(settings.PKEK_MAX_ENCRYPTIONS)})
+    since = written(pkek.due_at, TO_THE_DAY)
     return Notice(
         tone=Tone.WARNING,
-        message=f"It is due since {pkek.due_at:%Y-%m-%d}: {' or '.join(limits)}. Rotate it, then re-encrypt.",
+        message=_("It is due since %(since)s: %(limits)s. Rotate it, then re-encrypt.")
+        % {"since": since, "limits": _either(limits)},
     )

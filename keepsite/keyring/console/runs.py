@@ -14,6 +14,7 @@ from django.urls import URLPattern, path, reverse
 from django.utils import timezone
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
+from django.utils.translation import gettext as _
 
 from keepsite.acts import ActingAdmin
 from keepsite.keyring.console.live import REFRESH_S, live_run, run_pill
@@ -50,31 +51,43 @@ from keepsite.readonly import (
     text,
     unbroken,
 )
+from keepsite.translation import gettext_lazy, lowercased
 
 SHOWN_FAILURES = 100
 FAILURE_HEADINGS = tuple(
-    Heading(label=label) for label in ("Row", "What it is", "Error", "What to do", "Failed (UTC)")
+    Heading(label=label)
+    for label in (
+        gettext_lazy("Row"),
+        gettext_lazy("What it is"),
+        gettext_lazy("Error"),
+        gettext_lazy("What to do"),
+        gettext_lazy("Failed"),
+    )
 )
 ROW_KINDS = {
-    "projectkek": "pKEK",
-    "payload": "payload of a secret",
-    "orderpassphrase": "pass phrase of an order",
+    "projectkek": gettext_lazy("pKEK"),
+    "payload": gettext_lazy("payload of a secret"),
+    "orderpassphrase": gettext_lazy("pass phrase of an order"),
 }
 ADVICE = {
-    "IntegrityFailed": "The stored bytes are not what was written. Restore the row from a backup.",
-    "MKEKNotFound": "No HSM member has its master key. Clone or import it, then try again.",
-    "KeyNotFound": "No HSM member has its master key. Clone or import it, then try again.",
-    "CallRefused": "The HSM refused. Of every pKEK: the new MKEK is not marked as trusted, see ceremony.md.",
-    "CanaryMismatch": "A member holds another key under this id. Remove it there, then clone.",
-    "UnknownFormat": "A newer release wrote it. Let that release run this.",
+    "IntegrityFailed": gettext_lazy(
+        "The stored bytes are not what was written. Restore the row from a backup."
+    ),
+    "MKEKNotFound": gettext_lazy("No HSM member has its master key. Clone or import it, then try again."),
+    "KeyNotFound": gettext_lazy("No HSM member has its master key. Clone or import it, then try again."),
+    "CallRefused": gettext_lazy(
+        "The HSM refused. Of every pKEK: the new MKEK is not marked as trusted, see ceremony.md."
+    ),
+    "CanaryMismatch": gettext_lazy("A member holds another key under this id. Remove it there, then clone."),
+    "UnknownFormat": gettext_lazy("A newer release wrote it. Let that release run this."),
 }
-OTHER_ADVICE = "The log names the cause, by the row's id."
+OTHER_ADVICE = gettext_lazy("The log names the cause, by the row's id.")
 
 
 class KindFilter(ChoiceFilter):
     """What a run does."""
 
-    title = "kind"
+    title = gettext_lazy("kind")
     parameter_name = "kind"
     options = tuple(RUN_KINDS.items())
 
@@ -83,25 +96,28 @@ class KindFilter(ChoiceFilter):
 class KEKRunAdmin(ActingAdmin):
     """Rotations: started, watched, paused, and what became of them."""
 
-    title = "Rotation run"
-    title_plural = "Rotation runs"
-    lead = (
+    title = gettext_lazy("Rotation run")
+    title_plural = gettext_lazy("Rotation runs")
+    lead = gettext_lazy(
         "Keys are replaced while traffic flows. Workers do it, a moment at a time; a run may be paused, and"
         " killed at any moment, without harm."
     )
     empty = EmptyState(
-        sentence="No key was ever replaced here. Start with what a button above offers: it shows what it"
-        " would touch first."
+        sentence=gettext_lazy(
+            "No key was ever replaced here. Start with what a button above offers: it shows what it"
+            " would touch first."
+        )
     )
     state_words: ClassVar = {
-        "open": "not ended",
-        **{state: word.lower() for state, (word, _) in RUN_STATES.items()},
-        "stalled": "stalled: no sign of life",
+        "open": gettext_lazy("not ended"),
+        **{state: lowercased(word) for state, (word, _tone) in RUN_STATES.items()},
+        "stalled": gettext_lazy("stalled: no sign of life"),
     }
     list_display = ("created", "kind_shown", "state", "about", "progress", "started_by", "why", "duration")
+    column_words: ClassVar = {"started_by": gettext_lazy("started by")}
     list_filter = (StateFilter, KindFilter, CreatedFilter)
     search_fields = ("=id", "started_by", "reason")
-    search_help_text = "Who, part of the reason, or a run's id"
+    search_help_text = gettext_lazy("Who, part of the reason, or a run's id")
     ordering = ("-created_at",)
     detail_template = "console/keyring/run.html"
     acts = (*START_ACTS, *STEER_ACTS)
@@ -128,27 +144,33 @@ class KEKRunAdmin(ActingAdmin):
             state=format_html('<span data-live-part="state">{}</span>', run_pill(row, now=now)),
             sections=(
                 Section(
-                    title="What it is about",
+                    title=_("What it is about"),
                     facts=(
-                        Fact(label="Scope", value=scope_words(row.scope)),
-                        Fact(label="Pace", value=rate_words(row.rate)),
-                        Fact(label="Batch", value=f"{row.batch_rows} rows of one transaction"),
+                        Fact(label=_("Scope"), value=scope_words(row.scope)),
+                        Fact(label=_("Pace"), value=rate_words(row.rate)),
                         Fact(
-                            label="Done by",
-                            value="workers" if row.by_workers else "the command that started it",
+                            label=_("Batch"),
+                            value=_("%(batch_rows)s rows of one transaction")
+                            % {"batch_rows": row.batch_rows},
+                        ),
+                        Fact(
+                            label=_("Done by"),
+                            value=_("workers") if row.by_workers else _("the command that started it"),
                         ),
                     ),
                 ),
                 Section(
-                    title="Who and when",
+                    title=_("Who and when"),
                     facts=(
-                        Fact(label="Started by", value=text(row.started_by)),
-                        Fact(label="Why", value=text(row.reason)),
-                        Fact(label="Asked for", value=relative(row.created_at, now=now)),
-                        Fact(label="Taken up", value=relative(row.started_at, now=now, absent="not yet")),
-                        Fact(label="Ended", value=relative(row.ended_at, now=now, absent="not yet")),
-                        Fact(label="At work for", value=lasting(row.busy_s)),
-                        Fact(label="Run id", value=code(row.id)),
+                        Fact(label=_("Started by"), value=text(row.started_by)),
+                        Fact(label=_("Why"), value=text(row.reason)),
+                        Fact(label=_("Asked for"), value=relative(row.created_at, now=now)),
+                        Fact(
+                            label=_("Taken up"), value=relative(row.started_at, now=now, absent=_("not yet"))
+                        ),
+                        Fact(label=_("Ended"), value=relative(row.ended_at, now=now, absent=_("not yet"))),
+                        Fact(label=_("At work for"), value=lasting(row.busy_s)),
+                        Fact(label=_("Run id"), value=code(row.id)),
                     ),
                 ),
             ),
@@ -194,46 +216,48 @@ class KEKRunAdmin(ActingAdmin):
             }
         )
 
-    @admin.display(description="asked for (UTC)", ordering="created_at")
+    @admin.display(description=gettext_lazy("asked for"), ordering="created_at")
     def created(self, run: KEKRun) -> SafeString:
         """When."""
         return moment(run.created_at)
 
-    @admin.display(description="kind", ordering="kind")
+    @admin.display(description=gettext_lazy("kind"), ordering="kind")
     def kind_shown(self, run: KEKRun) -> str:
         """What it does."""
         return RUN_KINDS[run.kind]
 
-    @admin.display(description="state", ordering="state")
+    @admin.display(description=gettext_lazy("state"), ordering="state")
     def state(self, run: KEKRun) -> SafeString:
         """In a word."""
         return run_pill(run, now=timezone.now())
 
-    @admin.display(description="about")
+    @admin.display(description=gettext_lazy("about"))
     def about(self, run: KEKRun) -> SafeString:
         """Which keys."""
         return breakable(scope_words(run.scope))
 
-    @admin.display(description="rows", ordering="rows_done")
+    @admin.display(description=gettext_lazy("rows"), ordering="rows_done")
     def progress(self, run: KEKRun) -> SafeString:
         """Done, failed, left, and how fast; each stays on one line."""
-        words = [f"{text(run.rows_done)} done"]
-        words += [f"{text(run.rows_failed)} failed"] if run.rows_failed else []
-        words += [f"{text(run.rows_left)} left"] if run.rows_left else []
+        words = [_("%(rows_done)s done") % {"rows_done": text(run.rows_done)}]
+        words += (
+            [_("%(rows_failed)s failed") % {"rows_failed": text(run.rows_failed)}] if run.rows_failed else []
+        )
+        words += [_("%(rows_left)s left") % {"rows_left": text(run.rows_left)}] if run.rows_left else []
         per_second = runs.progress(run).per_second
         words += [speed_words(per_second)] if per_second else []
         return format_html_join(", ", "{}", ((unbroken(phrase),) for phrase in words))
 
-    @admin.display(description="why", ordering="reason")
+    @admin.display(description=gettext_lazy("why"), ordering="reason")
     def why(self, run: KEKRun) -> SafeString:
         """As whoever started it said."""
         return breakable(run.reason) if run.reason else text("")  # type: ignore[return-value]  # a missing value is safe
 
-    @admin.display(description="took")
+    @admin.display(description=gettext_lazy("took"))
     def duration(self, run: KEKRun) -> SafeString | str:
         """From when it was taken up to its end."""
         if run.started_at is None or run.ended_at is None:
-            return missing("not ended")
+            return missing(_("not ended"))
         return unbroken(str(between(run.ended_at - run.started_at)))
 
 
@@ -244,7 +268,7 @@ def _failures(run: KEKRun) -> Table | None:
     failed = list(run.failures.order_by("-failed_at", "id")[:SHOWN_FAILURES])
     urls = _urls(failed)
     return Table(
-        caption="Rows that failed",
+        caption=_("Rows that failed"),
         headings=FAILURE_HEADINGS,
         rows=tuple(
             Row.of(

@@ -5,31 +5,35 @@ from datetime import datetime
 from typing import Any, ClassVar
 
 from django import forms
+from django.contrib.humanize.templatetags.humanize import intcomma
 from django.utils import timezone
+from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
 
 from keepsite import audit
 from keepsite.acts import Act, Outcome, ReasonForm
 from keepsite.acts.act import Rows
 from keepsite.errors import KeepsiteError
-from keepsite.keyring.console.words import RUN_KINDS, lasting, rate_words, rows_words, scope_words
+from keepsite.keyring.console.words import RUN_KINDS, lasting, rate_words, scope_words
 from keepsite.keyring.models import MKEK, KEKRun, ProjectKEK
 from keepsite.keyring.rotation import runs
 from keepsite.keyring.rotation.scope import MAX_DAYS, Scope, days_before
 from keepsite.readonly import Fact, detail_url, text
+from keepsite.translation import format_lazy, gettext_lazy
 
 ROTATE, REWRAP = "keyring.rotate_projectkek", "keyring.rewrap_mkek"
 PERMISSIONS = {KEKRun.Kind.ROTATE: ROTATE, KEKRun.Kind.REENCRYPT: ROTATE, KEKRun.Kind.REWRAP: REWRAP}
 WHOEVER = audit.ConsoleOperator(user_id="-")  # looks: counting is recorded nowhere
 WHAT_HAPPENS = {
-    KEKRun.Kind.ROTATE: (
+    KEKRun.Kind.ROTATE: gettext_lazy(
         "Each project gets a new pKEK generation, active at once. The former one only opens what it sealed,"
         " until payloads are re-encrypted. Six PKCS#11 calls a project."
     ),
-    KEKRun.Kind.REENCRYPT: (
+    KEKRun.Kind.REENCRYPT: gettext_lazy(
         "Whatever former generations sealed is opened in the HSM and sealed anew under the active one; in the"
         " end generations that nothing is sealed under are retired. Four PKCS#11 calls a row."
     ),
-    KEKRun.Kind.REWRAP: (
+    KEKRun.Kind.REWRAP: gettext_lazy(
         "Each pKEK is wrapped anew by the current MKEK and proven before it takes its place; the pKEK itself"
         " stays the same, and so do payloads. Seven PKCS#11 calls a pKEK."
     ),
@@ -40,17 +44,20 @@ class PaceForm(ReasonForm):
     """How fast."""
 
     rate = forms.FloatField(
-        label="Rows per second at most",
+        label=gettext_lazy("Rows per second at most"),
         required=False,
         min_value=0.01,
-        help_text="Empty: as fast as it goes. A limit leaves the HSM to traffic.",
+        help_text=gettext_lazy("Empty: as fast as it goes. A limit leaves the HSM to traffic."),
     )
     batch_rows = forms.IntegerField(
-        label="Rows of one transaction",
+        label=gettext_lazy("Rows of one transaction"),
         min_value=1,
         max_value=runs.LARGEST_BATCH,
         initial=100,
-        help_text=f"1 to {runs.LARGEST_BATCH}. Smaller ones conflict less on a Galera cluster.",
+        help_text=format_lazy(
+            gettext_lazy("1 to {most}. Smaller ones conflict less on a Galera cluster."),
+            most=runs.LARGEST_BATCH,
+        ),
     )
     field_order: Sequence[str] = ("rate", "batch_rows", "reason")
 
@@ -59,12 +66,15 @@ class ReencryptForm(PaceForm):
     """Whose rows."""
 
     project = forms.CharField(
-        label="Project id", required=False, max_length=255, help_text="Empty: all projects."
+        label=gettext_lazy("Project id"),
+        required=False,
+        max_length=255,
+        help_text=gettext_lazy("Empty: all projects."),
     )
     mkek = forms.ChoiceField(
-        label="Wrapped by",
+        label=gettext_lazy("Wrapped by"),
         required=False,
-        choices=lambda: [("", "any MKEK"), *((label, label) for label in _labels())],
+        choices=lambda: [("", _("any MKEK")), *((label, label) for label in _labels())],
     )
     field_order: Sequence[str] = ("project", "mkek", *PaceForm.field_order)
 
@@ -73,17 +83,17 @@ class RotateForm(ReencryptForm):
     """Whose pKEKs: each field that is filled in narrows."""
 
     older_than_days = forms.FloatField(
-        label="Older than, in days",
+        label=gettext_lazy("Older than, in days"),
         required=False,
         min_value=0,
         max_value=MAX_DAYS,
-        help_text="Empty: of any age.",
+        help_text=gettext_lazy("Empty: of any age."),
     )
     over_encryptions = forms.IntegerField(
-        label="Sealed more than",
+        label=gettext_lazy("Sealed more than"),
         required=False,
         min_value=0,
-        help_text="Stored rows under the pKEK. Empty: however few.",
+        help_text=gettext_lazy("Stored rows under the pKEK. Empty: however few."),
     )
     field_order: Sequence[str] = (
         "project",
@@ -112,7 +122,9 @@ class StartRun(Act):
 
     def lead(self, rows: Rows) -> str:  # noqa: ARG002  # of the list as a whole
         """What that means."""
-        return f"{WHAT_HAPPENS[self.kind]} Readers and writers notice nothing; it can be paused at any time."
+        return _("%(what_happens)s Readers and writers notice nothing; it can be paused at any time.") % {
+            "what_happens": WHAT_HAPPENS[self.kind]
+        }
 
     def preview(self, rows: Rows, *, actor: audit.Actor, wanted: dict[str, Any]) -> tuple[Fact, ...]:  # noqa: ARG002  # Any: a form
         """How many rows, and how long that takes at least."""
@@ -146,7 +158,7 @@ class StartForRow(Act):
         try:
             return preview_facts(self.kind, self.about(rows[0]), actor=WHOEVER)
         except KeepsiteError as error:
-            return (Fact(label="Cannot be begun", value=error.public),)
+            return (Fact(label=_("Cannot be begun"), value=error.public),)
 
     def perform(self, rows: Rows, *, actor: audit.Actor, wanted: dict[str, Any]) -> Outcome:  # Any: a form
         """Queued on return."""
@@ -157,7 +169,7 @@ class RotateNow(StartForRow):
     """Give the project of an active pKEK a new generation."""
 
     name = "rotate-now"
-    label = "Rotate now"
+    label = gettext_lazy("Rotate now")
     permission = ROTATE
     kind = KEKRun.Kind.ROTATE
     form_class = ReasonForm  # it is one row
@@ -168,7 +180,7 @@ class RotateNow(StartForRow):
 
     def title(self, rows: Rows) -> str:
         """What the page asks."""
-        return f"Rotate the pKEK of {rows[0].project}"
+        return _("Rotate the pKEK of %(project)s") % {"project": rows[0].project}
 
     def about(self, row: ProjectKEK) -> Scope:
         """Whatever generation is active by then: two operators at once make one new one."""
@@ -179,7 +191,7 @@ class ReencryptNow(StartForRow):
     """Move what former generations of a project sealed."""
 
     name = "reencrypt-now"
-    label = "Re-encrypt now"
+    label = gettext_lazy("Re-encrypt now")
     permission = ROTATE
     kind = KEKRun.Kind.REENCRYPT
 
@@ -189,7 +201,7 @@ class ReencryptNow(StartForRow):
 
     def title(self, rows: Rows) -> str:
         """What the page asks."""
-        return f"Re-encrypt payloads of {rows[0].project}"
+        return _("Re-encrypt payloads of %(project)s") % {"project": rows[0].project}
 
     def about(self, row: ProjectKEK) -> Scope:
         """All former generations of the project."""
@@ -200,7 +212,7 @@ class RewrapFrom(StartForRow):
     """Bring what a previous MKEK wraps under the current one."""
 
     name = "rewrap"
-    label = "Rewrap its pKEKs"
+    label = gettext_lazy("Rewrap its pKEKs")
     permission = REWRAP
     kind = KEKRun.Kind.REWRAP
 
@@ -210,7 +222,7 @@ class RewrapFrom(StartForRow):
 
     def title(self, rows: Rows) -> str:
         """What the page asks."""
-        return f"Rewrap the pKEKs under {rows[0]}"
+        return _("Rewrap the pKEKs under %(row)s") % {"row": rows[0]}
 
     def about(self, row: MKEK) -> Scope:
         """Those."""
@@ -227,23 +239,35 @@ def preview_facts(
     """
     preview = runs.preview(kind, scope, actor=actor)
     others = KEKRun.objects.exclude(state__in=runs.ENDED).filter(kind=kind).count()
-    touched = rows_words(preview.rows, preview.noun)
-    nothing = "" if preview.rows else "Nothing is left: a run would end at once."
+    touched = _touched(kind, preview.rows)
+    nothing = "" if preview.rows else _("Nothing is left: a run would end at once.")
     facts = [
-        Fact(label="About", value=scope_words(scope.written())),
-        Fact(label="It touches", value=touched, note=nothing),
+        Fact(label=_("About"), value=scope_words(scope.written())),
+        Fact(label=_("It touches"), value=touched, note=nothing),
     ]
     if rate and preview.rows:
-        facts.append(Fact(label="Takes at least", value=lasting(preview.rows / rate), note=rate_words(rate)))
+        facts.append(
+            Fact(label=_("Takes at least"), value=lasting(preview.rows / rate), note=rate_words(rate))
+        )
     if others:
         facts.append(
             Fact(
-                label="Under way",
+                label=_("Under way"),
                 value=text(others),
-                note="Runs of this kind that have not ended. They share the work; no row is done twice.",
+                note=_("Runs of this kind that have not ended. They share the work; no row is done twice."),
             )
         )
     return tuple(facts)
+
+
+def _touched(kind: str, rows: int) -> str:
+    if kind == KEKRun.Kind.ROTATE:
+        words = ngettext("%(count)s active pKEK", "%(count)s active pKEKs", rows)
+    elif kind == KEKRun.Kind.REENCRYPT:
+        words = ngettext("%(count)s sealed row", "%(count)s sealed rows", rows)
+    else:
+        words = ngettext("%(count)s pKEK", "%(count)s pKEKs", rows)
+    return words % {"count": intcomma(rows)}
 
 
 def started(kind: str, scope: Scope, *, actor: audit.Actor, wanted: dict[str, Any]) -> Outcome:  # Any: a form
@@ -256,7 +280,9 @@ def started(kind: str, scope: Scope, *, actor: audit.Actor, wanted: dict[str, An
         rate=wanted.get("rate"),
         batch_rows=wanted.get("batch_rows", 100),
     )
-    return Outcome(done="The run is queued. This page shows how far it is.", url=detail_url(KEKRun, run.id))
+    return Outcome(
+        done=_("The run is queued. This page shows how far it is."), url=detail_url(KEKRun, run.id)
+    )
 
 
 def _scope(kind: str, wanted: dict[str, Any], *, now: datetime) -> Scope:  # Any: a form

@@ -9,14 +9,18 @@ from collections.abc import Collection, Iterator
 from datetime import datetime
 from typing import Any
 
+from django.contrib.humanize.templatetags.humanize import intcomma
+from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
+
 from keepsite import audit
 from keepsite.acts import Act, Outcome
 from keepsite.acts.act import Rows
 from keepsite.keyring.console.starting import REWRAP, ROTATE, PaceForm
-from keepsite.keyring.console.words import rows_words
 from keepsite.keyring.models import KEKRun
 from keepsite.keyring.rotation import runs
 from keepsite.readonly import Tone
+from keepsite.translation import gettext_lazy
 
 GOING = (KEKRun.State.QUEUED, KEKRun.State.RUNNING)
 
@@ -39,7 +43,7 @@ class SteerRun(Act):
 
     def title(self, rows: Rows) -> str:  # noqa: ARG002  # the page's trail names the run
         """What the page asks."""
-        return f"{self.label} this run"
+        return _("%(label)s this run") % {"label": self.label}
 
     def perform(self, rows: Rows, *, actor: audit.Actor, wanted: dict[str, Any]) -> Outcome:  # Any: a form
         """Durable on return."""
@@ -54,65 +58,72 @@ class PauseRun(SteerRun):
     """Let it rest."""
 
     verb = "pause"
-    label = "Pause"
+    label = gettext_lazy("Pause")
     states = GOING
 
     def lead(self, rows: Rows) -> str:  # noqa: ARG002  # the same for all
         """What that means."""
-        return "It ends the batch it is at, then rests until somebody resumes it. What it did stays done."
+        return _("It ends the batch it is at, then rests until somebody resumes it. What it did stays done.")
 
     def steer(self, run: KEKRun, *, actor: audit.Actor, wanted: dict[str, Any]) -> str:  # Any: a form
         """After its batch."""
         runs.pause(run, actor=actor, reason=wanted["reason"])
-        return "The run is paused."
+        return _("The run is paused.")
 
 
 class ResumeRun(SteerRun):
     """Go on."""
 
     verb = "resume"
-    label = "Resume"
+    label = gettext_lazy("Resume")
     states = (KEKRun.State.PAUSED,)
 
     def lead(self, rows: Rows) -> str:
         """What that means."""
-        by = "" if rows and rows[0].by_workers else " A command began it; workers go on with it."
-        return f"Workers go on where it stopped. Rows that failed are tried again.{by}"
+        if rows and rows[0].by_workers:
+            return _("Workers go on where it stopped. Rows that failed are tried again.")
+        return _(
+            "Workers go on where it stopped. Rows that failed are tried again. A command began it;"
+            " workers go on with it."
+        )
 
     def steer(self, run: KEKRun, *, actor: audit.Actor, wanted: dict[str, Any]) -> str:  # Any: a form
         """By workers."""
         runs.resume(run, actor=actor, reason=wanted["reason"])
-        return "The run is queued again."
+        return _("The run is queued again.")
 
 
 class RetryRun(ResumeRun):
     """The same for a run that failed."""
 
     verb = "retry"
-    label = "Try failed ones again"
+    label = gettext_lazy("Try failed ones again")
     states = (KEKRun.State.FAILED,)
 
     def title(self, rows: Rows) -> str:
         """What the page asks."""
-        failed = rows_words(rows[0].rows_failed, "failed rows")
-        return f"Try {failed} again" if rows[0].rows_failed else "Try this run again"
+        failed = rows[0].rows_failed
+        if not failed:
+            return _("Try this run again")
+        words = ngettext("Try %(count)s failed row again", "Try %(count)s failed rows again", failed)
+        return words % {"count": intcomma(failed)}
 
 
 class CancelRun(SteerRun):
     """End it."""
 
     verb = "cancel"
-    label = "Cancel the run"
+    label = gettext_lazy("Cancel the run")
     tone = Tone.BAD
     states = (*GOING, KEKRun.State.PAUSED, KEKRun.State.FAILED)
 
     def title(self, rows: Rows) -> str:  # noqa: ARG002  # the page's trail names the run
         """What the page asks."""
-        return "Cancel this run"
+        return _("Cancel this run")
 
     def lead(self, rows: Rows) -> str:  # noqa: ARG002  # the same for all
         """What that means."""
-        return (
+        return _(
             "It ends the batch it is at, and does not come back. What it did stays done, nothing is half"
             " done; another run can go on with what is left."
         )
@@ -120,24 +131,24 @@ class CancelRun(SteerRun):
     def steer(self, run: KEKRun, *, actor: audit.Actor, wanted: dict[str, Any]) -> str:  # Any: a form
         """After its batch."""
         runs.cancel(run, actor=actor, reason=wanted["reason"])
-        return "The run is cancelled."
+        return _("The run is cancelled.")
 
 
 class SetPace(SteerRun):
     """Faster or slower."""
 
     verb = "pace"
-    label = "Set pace"
+    label = gettext_lazy("Set pace")
     states = (*GOING, KEKRun.State.PAUSED, KEKRun.State.FAILED)
     form_class = PaceForm
 
     def title(self, rows: Rows) -> str:  # noqa: ARG002  # the page's trail names the run
         """What the page asks."""
-        return "Set the pace of this run"
+        return _("Set the pace of this run")
 
     def lead(self, rows: Rows) -> str:  # noqa: ARG002  # the same for all
         """What that means."""
-        return "It holds within seconds: workers look at it each time they take the run up."
+        return _("It holds within seconds: workers look at it each time they take the run up.")
 
     def initial(self, rows: Rows) -> dict[str, Any]:  # Any: a form
         """What holds now."""
@@ -152,7 +163,7 @@ class SetPace(SteerRun):
             actor=actor,
             reason=wanted["reason"],
         )
-        return "The pace is set."
+        return _("The pace is set.")
 
 
 def _both(act: type[SteerRun]) -> Iterator[SteerRun]:

@@ -6,8 +6,11 @@ from datetime import datetime
 
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
+from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
 
 from keepsite.nodes.console.words import (
+    ROLE_WORDS,
     STEP_STATES,
     node_pill,
     promotion_pill,
@@ -18,6 +21,7 @@ from keepsite.nodes.limits import NodeLimits
 from keepsite.nodes.models import Node, Promotion, PromotionStep
 from keepsite.nodes.states import Colour
 from keepsite.readonly import (
+    TIME_OF_DAY,
     Heading,
     Notice,
     Row,
@@ -28,20 +32,27 @@ from keepsite.readonly import (
     missing,
     moment,
     pill,
+    written,
 )
+from keepsite.translation import gettext_lazy
 
 REFRESH_S = 2
 HEADINGS = (
-    Heading(label="Node"),
-    Heading(label="State"),
-    Heading(label="Version"),
-    Heading(label="Requests", is_number=True),
-    Heading(label="Heard (UTC)"),
+    Heading(label=gettext_lazy("Node")),
+    Heading(label=gettext_lazy("State")),
+    Heading(label=gettext_lazy("Version")),
+    Heading(label=gettext_lazy("Requests"), is_number=True),
+    Heading(label=gettext_lazy("Heard")),
 )
+POOLS = {
+    Colour.GREEN: gettext_lazy("Green"),
+    Colour.BLUE: gettext_lazy("Blue"),
+    Colour.NONE: gettext_lazy("Neither"),
+}
 LEADS = {
-    Colour.BLUE: "Waits with another release, or rests.",
-    Colour.GREEN: "Carries the traffic.",
-    Colour.NONE: "In no pool, and its workers rest.",
+    Colour.BLUE: gettext_lazy("Waits with another release, or rests."),
+    Colour.GREEN: gettext_lazy("Carries the traffic."),
+    Colour.NONE: gettext_lazy("In no pool, and its workers rest."),
 }
 
 
@@ -102,23 +113,27 @@ def live_promotion(promotion: Promotion, *, now: datetime, limits: NodeLimits) -
         notice=_notice(promotion, counted, now=now, limits=limits),
         done=done,
         total=len(counted) or 1,
-        numbers=f"{done} of {len(counted)} steps done",
+        numbers=_("%(done)s of %(count)s steps done") % {"done": done, "count": len(counted)},
         steps=tuple(_line(step, is_stopped=step is stopped_at) for step in steps),
         is_over=promotion.open_marker is None,
     )
 
 
 def _pool(colour: Colour, nodes: Sequence[Node], *, now: datetime, limits: NodeLimits) -> Pool:
-    title = {Colour.NONE: "Neither"}.get(colour, colour.capitalize())
+    title = POOLS[colour]
     apis = [node for node in nodes if node.role == Node.Role.API]
     serving = sum(
         not node.is_draining and node.is_heard(now=now, within=limits.heard_within) for node in apis
     )
-    words = f"{len(nodes)} {'node' if len(nodes) == 1 else 'nodes'}"
+    words = ngettext("%(count)s node", "%(count)s nodes", len(nodes)) % {"count": len(nodes)}
     if colour is not Colour.NONE and nodes:
-        words += f"; {serving} of {len(apis)} API nodes heard and taking requests"
+        words = _("%(nodes)s; %(serving)s of %(apis)s API nodes heard and taking requests") % {
+            "nodes": words,
+            "serving": serving,
+            "apis": len(apis),
+        }
     rows = tuple(_row(node, now=now, limits=limits) for node in nodes)
-    table = Table(caption=f"{title} nodes", headings=HEADINGS, rows=rows) if rows else None
+    table = Table(caption=title, headings=HEADINGS, rows=rows) if rows else None
     return Pool(name=str(colour), title=title, lead=LEADS[colour], summary=words, table=table)
 
 
@@ -136,11 +151,11 @@ def _row(node: Node, *, now: datetime, limits: NodeLimits) -> Row:
 
 def _state(node: Node, *, now: datetime, limits: NodeLimits) -> SafeString:
     shown = node_pill(node, now=now, limits=limits)
-    notes = [] if node.role == Node.Role.API else [node.get_role_display()]
+    notes = [] if node.role == Node.Role.API else [str(ROLE_WORDS[node.role])]
     if node.wanted != node.state:
-        notes.append(f"is to be {state_words(node.wanted)}")
+        notes.append(_("is to be %(state_words)s") % {"state_words": state_words(node.wanted)})
     if node.pending_migrations:
-        notes.append("waits for migrate")
+        notes.append(_("waits for migrate"))
     return format_html('{} <span class="note">{}</span>', shown, ", ".join(notes)) if notes else shown
 
 
@@ -148,13 +163,13 @@ def _requests(node: Node, *, now: datetime, limits: NodeLimits) -> SafeString | 
     """How many it works on; what a silent node last said would look like traffic."""
     if node.is_heard(now=now, within=limits.heard_within):
         return int(node.requests_in_flight)
-    return missing("not known")
+    return missing(_("not known"))
 
 
 def heard(node: Node, *, now: datetime, limits: NodeLimits) -> SafeString | str:
     """When it was heard last; the moment of a node that is heard every other second would only flicker."""
     if node.is_heard(now=now, within=limits.heard_within):
-        return "just now"
+        return _("just now")
     return moment(node.heartbeat_at)
 
 
@@ -169,8 +184,8 @@ def _stopped_at(promotion: Promotion, steps: Sequence[PromotionStep]) -> Promoti
 def _line(step: PromotionStep, *, is_stopped: bool) -> StepLine:
     label = f"{step.position + 1}. {step_words(step)}"
     return StepLine(
-        label=f"{label}, to roll back" if step.is_rollback else label,
-        state=pill("Stopped", Tone.BAD) if is_stopped else pill(*STEP_STATES[step.state]),
+        label=_("%(label)s, to roll back") % {"label": label} if step.is_rollback else label,
+        state=pill(_("Stopped"), Tone.BAD) if is_stopped else pill(*STEP_STATES[step.state]),
         times=_times(step),
     )
 
@@ -179,8 +194,11 @@ def _times(step: PromotionStep) -> str:
     if step.started_at is None:
         return ""
     if step.ended_at is None:
-        return f"since {step.started_at:%H:%M:%S} UTC"
-    return f"{step.started_at:%H:%M:%S} to {step.ended_at:%H:%M:%S} UTC"
+        return _("since %(started_at)s") % {"started_at": written(step.started_at, TIME_OF_DAY)}
+    return _("%(started_at)s to %(ended_at)s") % {
+        "started_at": written(step.started_at, TIME_OF_DAY),
+        "ended_at": written(step.ended_at, TIME_OF_DAY),
+    }
 
 
 def _notice(
@@ -189,21 +207,21 @@ def _notice(
     state = Promotion.State
     match promotion.state:
         case state.STOPPED:
-            words = (
-                f"{promotion.problem} Nothing moves until somebody decides: mend it and resume, or roll back."
-            )
+            words = _(
+                "%(problem)s Nothing moves until somebody decides: mend it and resume, or roll back."
+            ) % {"problem": promotion.problem}
             return Notice(tone=Tone.BAD, message=words)
         case state.DONE:
-            words = (
+            words = _(
                 "Done: blue and green have changed places. To go back, promote once more:"
                 " the former release waits on the blue nodes."
             )
             return Notice(tone=Tone.GOOD, message=words)
         case state.ROLLED_BACK:
-            words = "Rolled back: every node that was touched has its old colour again."
+            words = _("Rolled back: every node that was touched has its old colour again.")
             return Notice(tone=Tone.QUIET, message=words)
     if not Node.objects.filter(heartbeat_at__gte=now - limits.heard_within).exists():
-        words = "No node is heard. Node agents take the steps: see that they run, and reach the database."
+        words = _("No node is heard. Node agents take the steps: see that they run, and reach the database.")
         return Notice(tone=Tone.WARNING, message=words)
     return Notice(
         tone=Tone.WARNING if promotion.state == state.ROLLING_BACK else Tone.WAITING,
@@ -212,12 +230,19 @@ def _notice(
 
 
 def _under_way(promotion: Promotion, steps: Sequence[PromotionStep], limits: NodeLimits) -> str:
-    begin = "Rolling back. " if promotion.state == Promotion.State.ROLLING_BACK else ""
+    begin = [_("Rolling back.")] if promotion.state == Promotion.State.ROLLING_BACK else []
     under_way = next((step for step in steps if step.state == PromotionStep.State.RUNNING), None)
     if under_way is None:
-        return f"{begin}A node agent takes the next step within seconds."
-    waits = {
-        PromotionStep.Act.TO_GREEN: f" and is then watched for {limits.settle.total_seconds():g} s",
-        PromotionStep.Act.DRAIN: " until no request and no message is left there",
-    }.get(PromotionStep.Act(under_way.act), "")
-    return f"{begin}Step {under_way.position + 1}: {step_words(under_way)}{waits}."
+        return " ".join([*begin, _("A node agent takes the next step within seconds.")])
+    words = {
+        PromotionStep.Act.TO_GREEN: _("Step %(number)s: %(step)s and is then watched for %(seconds)s s."),
+        PromotionStep.Act.DRAIN: _(
+            "Step %(number)s: %(step)s until no request and no message is left there."
+        ),
+    }.get(PromotionStep.Act(under_way.act), _("Step %(number)s: %(step)s."))
+    told = {
+        "number": under_way.position + 1,
+        "step": step_words(under_way),
+        "seconds": f"{limits.settle.total_seconds():g}",
+    }
+    return " ".join([*begin, words % told])

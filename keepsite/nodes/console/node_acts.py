@@ -7,17 +7,19 @@ from django import forms
 from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
+from django.utils.translation import gettext as _
 
 from keepsite import audit
 from keepsite.acts import Act, Outcome, ReasonForm
 from keepsite.acts.act import Rows
 from keepsite.nodes import services
-from keepsite.nodes.console.words import names, node_pill, state_words
+from keepsite.nodes.console.words import ROLE_WORDS, names, node_pill, state_words
 from keepsite.nodes.limits import NodeLimits
 from keepsite.nodes.models import Node, Promotion
 from keepsite.nodes.promotion.runner import serving_green
 from keepsite.nodes.states import DOWN, Colour, NodeState
 from keepsite.readonly import Fact, Tone, pill, text
+from keepsite.translation import gettext_lazy
 
 STEER = "nodes.steer_node"
 
@@ -26,8 +28,11 @@ class ColourForm(ReasonForm):
     """Which pool."""
 
     colour = forms.ChoiceField(
-        label="Colour",
-        choices=[(Colour.GREEN.value, "green: carries the traffic"), (Colour.BLUE.value, "blue: waits")],
+        label=gettext_lazy("Colour"),
+        choices=[
+            (Colour.GREEN.value, gettext_lazy("green: carries the traffic")),
+            (Colour.BLUE.value, gettext_lazy("blue: waits")),
+        ],
     )
     field_order = ("colour", "reason", "password")
 
@@ -47,21 +52,28 @@ class SteerNode(Act):
         others = [name for name in green if name != node.name]
         about = Promotion.objects.filter(open_marker=True).exists()
         return (
-            Fact(label="Node", value=node.name, note=f"{node.get_role_display()}, version {node.version}"),
             Fact(
-                label="Is",
+                label=_("Node"),
+                value=node.name,
+                note=_("%(role)s, version %(version)s")
+                % {"role": ROLE_WORDS[node.role], "version": node.version},
+            ),
+            Fact(
+                label=_("Is"),
                 value=node_pill(node, now=now, limits=limits),
                 note=_is_and_should(node),
             ),
             Fact(
-                label="Under way", value=text(node.requests_in_flight), note="requests at its last heartbeat"
+                label=_("Under way"),
+                value=text(node.requests_in_flight),
+                note=_("requests at its last heartbeat"),
             ),
             Fact(
-                label="Other green nodes in service",
+                label=_("Other green nodes in service"),
                 value=_many(len(others), limits.min_green),
                 note=", ".join(others),
             ),
-            *((_OPEN_PROMOTION,) if about else ()),
+            *((_open_promotion(),) if about else ()),
         )
 
     def perform(self, rows: Rows, *, actor: audit.Actor, wanted: dict[str, Any]) -> Outcome:  # Any: a form
@@ -69,7 +81,10 @@ class SteerNode(Act):
         (node,) = rows
         state = self.state_for(node, wanted)
         services.want(node.name, state, actor=actor, reason=wanted["reason"], now=timezone.now())
-        return Outcome(done=f"{node.name} is to be {state_words(state)}; it follows within seconds.")
+        return Outcome(
+            done=_("%(name)s is to be %(state_words)s; it follows within seconds.")
+            % {"name": node.name, "state_words": state_words(state)}
+        )
 
     def state_for(self, node: Node, wanted: dict[str, Any]) -> NodeState:  # Any: a form
         """What it is to be."""
@@ -80,7 +95,7 @@ class Drain(SteerNode):
     """Give its work away, losing none."""
 
     name = "drain"
-    label = "Drain"
+    label = gettext_lazy("Drain")
 
     def applies_to(self, row: Node, *, now: datetime) -> bool:  # noqa: ARG002  # the row says it
         """It is in a pool."""
@@ -88,11 +103,11 @@ class Drain(SteerNode):
 
     def title(self, rows: Rows) -> str:
         """What the page asks."""
-        return f"Drain {rows[0]}"
+        return _("Drain %(row)s") % {"row": rows[0]}
 
     def lead(self, rows: Rows) -> str:  # noqa: ARG002  # the same for all
         """What that means."""
-        return (
+        return _(
             "Balancers send it nothing new, and its workers take no further message; what is under way is"
             " finished. It keeps its colour, and comes back with Undrain."
         )
@@ -106,7 +121,7 @@ class Undrain(SteerNode):
     """Take work again."""
 
     name = "undrain"
-    label = "Undrain"
+    label = gettext_lazy("Undrain")
 
     def applies_to(self, row: Node, *, now: datetime) -> bool:  # noqa: ARG002  # the row says it
         """It drains."""
@@ -114,11 +129,16 @@ class Undrain(SteerNode):
 
     def title(self, rows: Rows) -> str:
         """What the page asks."""
-        return f"Undrain {rows[0]}"
+        return _("Undrain %(row)s") % {"row": rows[0]}
 
     def lead(self, rows: Rows) -> str:
         """What that means."""
-        return f"It takes new requests and messages again, as a {rows[0].wanted.colour} node." if rows else ""
+        return (
+            _("It takes new requests and messages again, as a %(colour)s node.")
+            % {"colour": rows[0].wanted.colour}
+            if rows
+            else ""
+        )
 
     def state_for(self, node: Node, wanted: dict[str, Any]) -> NodeState:  # noqa: ARG002  # Any: a form
         """Its colour, up."""
@@ -129,16 +149,16 @@ class SetColour(SteerNode):
     """Put it into a pool."""
 
     name = "colour"
-    label = "Set colour"
+    label = gettext_lazy("Set colour")
     form_class = ColourForm
 
     def title(self, rows: Rows) -> str:
         """What the page asks."""
-        return f"Set the colour of {rows[0]}"
+        return _("Set the colour of %(row)s") % {"row": rows[0]}
 
     def lead(self, rows: Rows) -> str:  # noqa: ARG002  # the same for all
         """What that means."""
-        return (
+        return _(
             "It leaves its pool at once and serves the other. Drain it first, so that no request is cut off;"
             " to exchange a whole release, promote instead."
         )
@@ -156,7 +176,7 @@ class TakeOffline(SteerNode):
     """Out of every pool, at once."""
 
     name = "offline"
-    label = "Take offline"
+    label = gettext_lazy("Take offline")
     tone = Tone.BAD
     is_destructive = True
 
@@ -166,11 +186,11 @@ class TakeOffline(SteerNode):
 
     def title(self, rows: Rows) -> str:
         """What the page asks."""
-        return f"Take {rows[0]} offline"
+        return _("Take %(row)s offline") % {"row": rows[0]}
 
     def lead(self, rows: Rows) -> str:  # noqa: ARG002  # the same for all
         """What that means."""
-        return (
+        return _(
             "It leaves its pool at once, and requests under way may be cut off: drain it first. Its workers"
             " rest. It stays so until somebody sets a colour."
         )
@@ -184,7 +204,7 @@ class Forget(Act):
     """Take a host that is gone off the list."""
 
     name = "forget"
-    label = "Forget"
+    label = gettext_lazy("Forget")
     permission = "nodes.forget_node"
     tone = Tone.BAD
     is_destructive = True
@@ -195,11 +215,11 @@ class Forget(Act):
 
     def title(self, rows: Rows) -> str:
         """What the page asks."""
-        return f"Forget {rows[0]}"
+        return _("Forget %(row)s") % {"row": rows[0]}
 
     def lead(self, rows: Rows) -> str:  # noqa: ARG002  # the same for all
         """What that means."""
-        return "For a host that is gone for good. Should its agent send a heartbeat again, it is back."
+        return _("For a host that is gone for good. Should its agent send a heartbeat again, it is back.")
 
     def perform(self, rows: Rows, *, actor: audit.Actor, wanted: dict[str, Any]) -> Outcome:  # Any: a form
         """Durable on return."""
@@ -210,24 +230,32 @@ class Forget(Act):
             now=timezone.now(),
             heard_within=NodeLimits.from_settings().heard_within,
         )
-        return Outcome(done=f"{names(rows)} is forgotten.")
+        return Outcome(done=_("%(names)s is forgotten.") % {"names": names(rows)})
 
 
-_OPEN_PROMOTION = Fact(
-    label="Open promotion",
-    value=pill("Under way", Tone.WARNING),
-    note="It sets colours too: let it end, or roll it back, first.",
-)
+def _open_promotion() -> Fact:
+    return Fact(
+        label=_("Open promotion"),
+        value=pill(_("Under way"), Tone.WARNING),
+        note=_("It sets colours too: let it end, or roll it back, first."),
+    )
 
 
 def _is_and_should(node: Node) -> str:
     if node.state == node.wanted:
         return state_words(node.state)
-    return f"{state_words(node.state)}, and is to be {state_words(node.wanted)}"
+    return _("%(state)s, and is to be %(wanted)s") % {
+        "state": state_words(node.state),
+        "wanted": state_words(node.wanted),
+    }
 
 
 def _many(others: int, min_green: int) -> SafeString | str:
     if others >= min_green:
         return text(others)
-    warning = pill("Too few", Tone.WARNING)
-    return format_html("{}, fewer than the {} that should stay {}", others, min_green, warning)
+    return format_html(
+        _("{others}, fewer than the {least} that should stay {warning}"),
+        others=others,
+        least=min_green,
+        warning=pill(_("Too few"), Tone.WARNING),
+    )

@@ -12,17 +12,19 @@ from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
 from django.utils import timezone
 from django.utils.safestring import SafeString
+from django.utils.translation import gettext as _
 
 from keepsite.acts import ActingAdmin
 from keepsite.acts.pages import Button
 from keepsite.nodes.console.live import REFRESH_S, heard, live_promotion, pools
 from keepsite.nodes.console.node_acts import Drain, Forget, SetColour, TakeOffline, Undrain
 from keepsite.nodes.console.promotion_acts import STEER, STEER_ACTS, StartPromotion
-from keepsite.nodes.console.words import node_pill, state_words
+from keepsite.nodes.console.words import ROLE_WORDS, node_pill, state_words
 from keepsite.nodes.limits import NodeLimits
 from keepsite.nodes.models import Node, Promotion
 from keepsite.nodes.states import Colour
 from keepsite.readonly import (
+    TO_THE_SECOND,
     ChoiceFilter,
     Detail,
     EmptyState,
@@ -34,7 +36,9 @@ from keepsite.readonly import (
     code,
     relative,
     text,
+    written,
 )
+from keepsite.translation import gettext_lazy
 
 SHOWN_NODES = 500
 
@@ -42,34 +46,41 @@ SHOWN_NODES = 500
 class RoleFilter(ChoiceFilter):
     """What a node does."""
 
-    title = "role"
+    title = gettext_lazy("role")
     parameter_name = "role"
-    options = tuple(Node.Role.choices)
+    options = tuple(ROLE_WORDS.items())
 
 
 @admin.register(Node)
 class NodeAdmin(ActingAdmin):
     """Every node that ever sent a heartbeat and was not forgotten."""
 
-    title = "Node"
-    title_plural = "Nodes"
-    lead = "Green nodes carry the traffic; blue ones wait with another release, or rest."
+    title = gettext_lazy("Node")
+    title_plural = gettext_lazy("Nodes")
+    lead = gettext_lazy("Green nodes carry the traffic; blue ones wait with another release, or rest.")
     empty = EmptyState(
-        sentence="No node has sent a heartbeat yet. A node agent does, beside each API and worker.",
+        sentence=gettext_lazy(
+            "No node has sent a heartbeat yet. A node agent does, beside each API and worker."
+        ),
         commands=("manage.py node_agent",),
     )
     state_words: ClassVar = {
-        "green": "green",
-        "blue": "blue",
-        "none": "out of service",
-        "draining": "draining",
-        "unsettled": "not what it is to be",
-        "lost": "lost",
+        "green": gettext_lazy("green"),
+        "blue": gettext_lazy("blue"),
+        "none": gettext_lazy("out of service"),
+        "draining": gettext_lazy("draining"),
+        "unsettled": gettext_lazy("not what it is to be"),
+        "lost": gettext_lazy("lost"),
     }
     list_display = ("name", "role", "version")
+    column_words: ClassVar = {
+        "name": gettext_lazy("name"),
+        "role": gettext_lazy("role"),
+        "version": gettext_lazy("version"),
+    }
     list_filter = (StateFilter, RoleFilter)
     search_fields = ("name", "version", "address")
-    search_help_text = "Part of a name, version or address"
+    search_help_text = gettext_lazy("Part of a name, version or address")
     ordering = ("name",)
     list_per_page = SHOWN_NODES
     change_list_template = "console/nodes/list.html"
@@ -136,34 +147,37 @@ class NodeAdmin(ActingAdmin):
             notice=_notice(row, now=now, limits=limits),
             sections=(
                 Section(
-                    title="Colour",
+                    title=_("Colour"),
                     facts=(
-                        Fact(label="Is", value=state_words(row.state), note="as its file says"),
-                        Fact(label="Is to be", value=state_words(row.wanted)),
-                        Fact(label="Wanted by", value=text(row.wanted_by)),
-                        Fact(label="Wanted", value=relative(row.wanted_at, now=now, absent="never said")),
+                        Fact(label=_("Is"), value=state_words(row.state), note=_("as its file says")),
+                        Fact(label=_("Is to be"), value=state_words(row.wanted)),
+                        Fact(label=_("Wanted by"), value=text(row.wanted_by)),
+                        Fact(
+                            label=_("Wanted"), value=relative(row.wanted_at, now=now, absent=_("never said"))
+                        ),
                     ),
                 ),
                 Section(
-                    title="How it does",
+                    title=_("How it does"),
                     facts=(
-                        Fact(label="Role", value=row.get_role_display()),
-                        Fact(label="Version", value=code(row.version)),
+                        Fact(label=_("Role"), value=ROLE_WORDS[row.role]),
+                        Fact(label=_("Version"), value=code(row.version)),
                         Fact(
-                            label="Schema",
-                            value=f"{row.pending_migrations} migrations to come"
+                            label=_("Schema"),
+                            value=_("%(pending_migrations)s migrations to come")
+                            % {"pending_migrations": row.pending_migrations}
                             if row.pending_migrations
-                            else "has every migration of its code",
+                            else _("has every migration of its code"),
                         ),
                         Fact(
-                            label="Under way",
+                            label=_("Under way"),
                             value=text(row.requests_in_flight),
-                            note="requests; of a node that takes nothing new, its busy workers too",
+                            note=_("requests; of a node that takes nothing new, its busy workers too"),
                         ),
-                        Fact(label="Address", value=code(row.address)),
-                        Fact(label="Heard", value=_heard(row, now=now, limits=limits)),
-                        Fact(label="Lost", value=relative(row.lost_at, now=now, absent="no")),
-                        Fact(label="First heard", value=relative(row.registered_at, now=now)),
+                        Fact(label=_("Address"), value=code(row.address)),
+                        Fact(label=_("Heard"), value=_heard(row, now=now, limits=limits)),
+                        Fact(label=_("Lost"), value=relative(row.lost_at, now=now, absent=_("no"))),
+                        Fact(label=_("First heard"), value=relative(row.registered_at, now=now)),
                     ),
                 ),
             ),
@@ -179,13 +193,15 @@ def _heard(node: Node, *, now: datetime, limits: NodeLimits) -> SafeString | str
 
 def _notice(node: Node, *, now: datetime, limits: NodeLimits) -> Notice | None:
     if not node.is_heard(now=now, within=limits.heard_within):
-        words = (
-            f"No heartbeat since {node.heartbeat_at:%Y-%m-%d %H:%M:%S} UTC. Its balancer's view is its own:"
-            " this page knows only that the node agent or its database connection is away."
-        )
+        words = _(
+            "No heartbeat since %(heartbeat_at)s. Its balancer's view is its own: this page knows"
+            " only that the node agent or its database connection is away."
+        ) % {"heartbeat_at": written(node.heartbeat_at, TO_THE_SECOND)}
         return Notice(tone=Tone.BAD if node.lost_at else Tone.WARNING, message=words)
     if node.wanted != node.state:
-        words = f"It is to be {state_words(node.wanted)}, and follows within seconds."
+        words = _("It is to be %(state_words)s, and follows within seconds.") % {
+            "state_words": state_words(node.wanted)
+        }
         return Notice(tone=Tone.WAITING, message=words)
     return None
 
@@ -196,7 +212,7 @@ def _promotion_buttons(request: HttpRequest, promotion: Promotion | None) -> lis
         return []
     if promotion is None:
         start = reverse("admin:nodes_promotion_list_act", args=(StartPromotion.name,))
-        return [Button(label="Promote blue to green", url=start, tone=Tone.QUIET)]
+        return [Button(label=_("Promote blue to green"), url=start, tone=Tone.QUIET)]
     steering = (act for act in STEER_ACTS if act.applies_to(promotion, now=timezone.now()))
     return [
         Button(

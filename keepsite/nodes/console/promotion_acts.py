@@ -6,6 +6,8 @@ from functools import cached_property
 from typing import Any
 
 from django.utils import timezone
+from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
 
 from keepsite import audit
 from keepsite.acts import Act, Outcome
@@ -19,6 +21,7 @@ from keepsite.nodes.promotion.preflight import Check, preflight
 from keepsite.nodes.promotion.services import nodes_of
 from keepsite.nodes.states import Colour
 from keepsite.readonly import Fact, Tone, detail_url, pill, text
+from keepsite.translation import gettext_lazy
 
 STEER = "nodes.steer_promotion"
 
@@ -27,7 +30,7 @@ class StartPromotion(Act):
     """Exchange blue and green, if every check holds."""
 
     name = "start"
-    label = "Promote"
+    label = gettext_lazy("Promote")
     permission = STEER
     scope = "list"
     is_destructive = True
@@ -42,16 +45,16 @@ class StartPromotion(Act):
 
     def title(self, rows: Rows) -> str:  # noqa: ARG002  # of the list as a whole
         """What the page asks."""
-        return "Promote blue to green"
+        return _("Promote blue to green")
 
     def lead(self, rows: Rows) -> str:  # noqa: ARG002  # of the list as a whole
         """What that means."""
         limits = NodeLimits.from_settings()
-        return (
-            f"One node at a time, and never fewer than {limits.min_green} green ones in service. Node agents"
-            " take the steps, so closing this page stops nothing; a step that cannot be taken stops it, and"
-            " it can be rolled back at any moment."
-        )
+        return _(
+            "One node at a time, and never fewer than %(min_green)s green ones in service. Node"
+            " agents take the steps, so closing this page stops nothing; a step that cannot be taken"
+            " stops it, and it can be rolled back at any moment."
+        ) % {"min_green": limits.min_green}
 
     def facts(self, rows: Rows) -> tuple[Fact, ...]:  # noqa: ARG002  # of the list as a whole
         """The checks with what each saw, and then the steps."""
@@ -60,14 +63,16 @@ class StartPromotion(Act):
         return (
             *(_fact(check) for check in self._checks),
             Fact(
-                label="First turn green",
+                label=_("First turn green"),
                 value=names(blue),
-                note=f"One after the other, each watched for {limits.settle.total_seconds():g} s.",
+                note=_("One after the other, each watched for %(total_seconds)s s.")
+                % {"total_seconds": f"{limits.settle.total_seconds():g}"},
             ),
             Fact(
-                label="Then drain and turn blue",
+                label=_("Then drain and turn blue"),
                 value=names(green),
-                note=f"One after the other, each with {limits.drain.total_seconds():g} s to finish its work.",
+                note=_("One after the other, each with %(total_seconds)s s to finish its work.")
+                % {"total_seconds": f"{limits.drain.total_seconds():g}"},
             ),
         )
 
@@ -78,8 +83,12 @@ class StartPromotion(Act):
     def idle_words(self, rows: Rows) -> str:  # noqa: ARG002  # of the list as a whole
         """How many."""
         failed = sum(not check.holds for check in self._checks)
-        words = "One check does" if failed == 1 else f"{failed} checks do"
-        return f"{words} not hold, so nothing is started. Mend what stands there, and reload the page."
+        return ngettext(
+            "One check does not hold, so nothing is started. Mend what stands there, and reload the page.",
+            "%(count)s checks do not hold, so nothing is started. Mend what stands there, and reload the"
+            " page.",
+            failed,
+        ) % {"count": failed}
 
     def phrase(self, rows: Rows) -> str:  # noqa: ARG002  # of the list as a whole
         """What must be typed."""
@@ -96,14 +105,14 @@ class StartPromotion(Act):
         promotion = services.start(
             NodeLimits.from_settings(), actor=actor, reason=wanted["reason"], now=timezone.now()
         )
-        return Outcome(done="The promotion has begun.", url=detail_url(Promotion, promotion.pk))
+        return Outcome(done=_("The promotion has begun."), url=detail_url(Promotion, promotion.pk))
 
 
 class ResumePromotion(Act):
     """Try the step anew that failed."""
 
     name = "resume"
-    label = "Resume"
+    label = gettext_lazy("Resume")
     permission = STEER
 
     def applies_to(self, row: Promotion, *, now: datetime) -> bool:  # noqa: ARG002  # the row says it
@@ -112,11 +121,15 @@ class ResumePromotion(Act):
 
     def title(self, rows: Rows) -> str:  # noqa: ARG002  # the page's trail names it
         """What the page asks."""
-        return "Resume this promotion"
+        return _("Resume this promotion")
 
     def lead(self, rows: Rows) -> str:
         """What that means."""
-        return f"It goes on with the step that failed. {rows[0].problem}" if rows else ""
+        return (
+            _("It goes on with the step that failed. %(problem)s") % {"problem": rows[0].problem}
+            if rows
+            else ""
+        )
 
     def facts(self, rows: Rows) -> tuple[Fact, ...]:
         """Whose it is, how far it came, and what is to come."""
@@ -125,14 +138,14 @@ class ResumePromotion(Act):
     def perform(self, rows: Rows, *, actor: audit.Actor, wanted: dict[str, Any]) -> Outcome:  # Any: a form
         """Durable on return."""
         services.resume(rows[0], actor=actor, reason=wanted["reason"])
-        return Outcome(done="The promotion goes on.")
+        return Outcome(done=_("The promotion goes on."))
 
 
 class RollBackPromotion(Act):
     """Every node its old colour; needs no second person, since it is the way out of trouble."""
 
     name = "rollback"
-    label = "Roll back"
+    label = gettext_lazy("Roll back")
     permission = STEER
     tone = Tone.BAD
     can_wait = False
@@ -143,11 +156,11 @@ class RollBackPromotion(Act):
 
     def title(self, rows: Rows) -> str:  # noqa: ARG002  # the page's trail names it
         """What the page asks."""
-        return "Roll this promotion back"
+        return _("Roll this promotion back")
 
     def lead(self, rows: Rows) -> str:  # noqa: ARG002  # the same for all
         """What that means."""
-        return (
+        return _(
             "Every node that was touched gets its old colour again, the old green ones first. It never"
             " touches the schema, and no request is lost."
         )
@@ -164,7 +177,7 @@ class RollBackPromotion(Act):
     def perform(self, rows: Rows, *, actor: audit.Actor, wanted: dict[str, Any]) -> Outcome:  # Any: a form
         """Durable on return; node agents take the steps."""
         services.roll_back(rows[0], actor=actor, reason=wanted["reason"])
-        return Outcome(done="The promotion is being rolled back.")
+        return Outcome(done=_("The promotion is being rolled back."))
 
 
 STEER_ACTS: tuple[Act, ...] = (ResumePromotion(), RollBackPromotion())
@@ -177,15 +190,19 @@ def _open_steps(promotion: Promotion) -> list[PromotionStep]:
 def _about(promotion: Promotion, *, to_come: Sequence[PromotionStep]) -> tuple[Fact, ...]:
     done = promotion.steps.filter(state=PromotionStep.State.DONE).count()
     return (
-        Fact(label="Promotion", value=text(promotion.reason), note=f"started by {promotion.started_by}"),
-        Fact(label="Steps done", value=text(done)),
-        Fact(label="What it will do", value=text(", then ".join(step_words(step) for step in to_come))),
+        Fact(
+            label=_("Promotion"),
+            value=text(promotion.reason),
+            note=_("started by %(operator)s") % {"operator": promotion.started_by},
+        ),
+        Fact(label=_("Steps done"), value=text(done)),
+        Fact(label=_("What it will do"), value=text(_(", then ").join(step_words(step) for step in to_come))),
     )
 
 
 def _fact(check: Check) -> Fact:
     return Fact(
         label=check.name if check.node else check.name[:1].upper() + check.name[1:],
-        value=pill("Holds", Tone.GOOD) if check.holds else pill("Not so", Tone.BAD),
+        value=pill(_("Holds"), Tone.GOOD) if check.holds else pill(_("Not so"), Tone.BAD),
         note=check.seen,
     )

@@ -13,6 +13,7 @@ from django.urls import URLPattern, path, reverse
 from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
+from django.utils.translation import gettext as _
 
 from keepsite.acts import ActingAdmin
 from keepsite.nodes.console.live import REFRESH_S, live_promotion, pools
@@ -33,26 +34,31 @@ from keepsite.readonly import (
     relative,
     text,
 )
+from keepsite.translation import gettext_lazy, lowercased
 
 
 @admin.register(Promotion)
 class PromotionAdmin(ActingAdmin):
     """Exchanges of blue and green: started, watched, rolled back, and what became of them."""
 
-    title = "Promotion"
-    title_plural = "Promotions"
-    lead = "A release on the blue nodes takes over, one node at a time, and the old one waits for a way back."
+    title = gettext_lazy("Promotion")
+    title_plural = gettext_lazy("Promotions")
+    lead = gettext_lazy(
+        "A release on the blue nodes takes over, one node at a time, and the old one waits for a way back."
+    )
     empty = EmptyState(
-        sentence="Nothing was ever promoted here. Promote lists what must hold first, and starts nothing yet."
+        sentence=gettext_lazy(
+            "Nothing was ever promoted here. Promote lists what must hold first, and starts nothing yet."
+        )
     )
     state_words: ClassVar = {
-        "open": "not ended",
-        **{state: word.lower() for state, (word, _) in PROMOTION_STATES.items()},
+        "open": gettext_lazy("not ended"),
+        **{state: lowercased(word) for state, (word, _tone) in PROMOTION_STATES.items()},
     }
     list_display = ("created", "state", "asked_by", "why", "ended")
     list_filter = (StateFilter, CreatedFilter)
     search_fields = ("=id", "started_by", "reason")
-    search_help_text = "Who, part of the reason, or an id"
+    search_help_text = gettext_lazy("Who, part of the reason, or an id")
     ordering = ("-created_at", "id")
     detail_template = "console/nodes/promotion.html"
     acts = (StartPromotion(), *STEER_ACTS)
@@ -70,17 +76,17 @@ class PromotionAdmin(ActingAdmin):
         """Who and why; how far it is stands above."""
         return Detail(
             kind=self.title,
-            title="Promote blue to green",
+            title=_("Promote blue to green"),
             state=format_html('<span data-live-part="state">{}</span>', promotion_pill(row)),
             sections=(
                 Section(
-                    title="Who and when",
+                    title=_("Who and when"),
                     facts=(
-                        Fact(label="Started by", value=text(row.started_by)),
-                        Fact(label="Why", value=text(row.reason)),
-                        Fact(label="Started", value=relative(row.created_at, now=now)),
-                        Fact(label="Ended", value=relative(row.ended_at, now=now, absent="not yet")),
-                        Fact(label="Id", value=code(row.pk)),
+                        Fact(label=_("Started by"), value=text(row.started_by)),
+                        Fact(label=_("Why"), value=text(row.reason)),
+                        Fact(label=_("Started"), value=relative(row.created_at, now=now)),
+                        Fact(label=_("Ended"), value=relative(row.ended_at, now=now, absent=_("not yet"))),
+                        Fact(label=_("Id"), value=code(row.pk)),
                     ),
                 ),
             ),
@@ -123,27 +129,27 @@ class PromotionAdmin(ActingAdmin):
             }
         )
 
-    @admin.display(description="started (UTC)", ordering="created_at")
+    @admin.display(description=gettext_lazy("started"), ordering="created_at")
     def created(self, row: Promotion) -> SafeString:
         """When."""
         return moment(row.created_at)
 
-    @admin.display(description="state", ordering="state")
+    @admin.display(description=gettext_lazy("state"), ordering="state")
     def state(self, row: Promotion) -> SafeString:
         """In a word."""
         return promotion_pill(row)
 
-    @admin.display(description="started by", ordering="started_by")
+    @admin.display(description=gettext_lazy("started by"), ordering="started_by")
     def asked_by(self, row: Promotion) -> SafeString:
         """Who."""
         return breakable(row.started_by)
 
-    @admin.display(description="why", ordering="reason")
+    @admin.display(description=gettext_lazy("why"), ordering="reason")
     def why(self, row: Promotion) -> SafeString:
         """As whoever started it said."""
         return breakable(row.reason)
 
-    @admin.display(description="ended (UTC)", ordering="ended_at")
+    @admin.display(description=gettext_lazy("ended"), ordering="ended_at")
     def ended(self, row: Promotion) -> SafeString:
         """When it was over."""
-        return moment(row.ended_at, absent="not ended")
+        return moment(row.ended_at, absent=_("not ended"))

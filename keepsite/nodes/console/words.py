@@ -4,49 +4,57 @@ from collections.abc import Iterable
 from datetime import datetime
 
 from django.utils.safestring import SafeString
+from django.utils.translation import gettext as _
 
 from keepsite.nodes.limits import NodeLimits
 from keepsite.nodes.models import Node, Promotion, PromotionStep
 from keepsite.nodes.states import Colour, NodeState
 from keepsite.readonly import Tone, pill
+from keepsite.translation import gettext_lazy
 
-COLOUR_WORDS = {Colour.GREEN: "green", Colour.BLUE: "blue", Colour.NONE: "no colour"}
+ROLE_WORDS: dict[str, str] = {Node.Role.API: gettext_lazy("API"), Node.Role.WORKER: gettext_lazy("worker")}
+COLOUR_WORDS = {
+    Colour.GREEN: gettext_lazy("green"),
+    Colour.BLUE: gettext_lazy("blue"),
+    Colour.NONE: gettext_lazy("no colour"),
+}
 PROMOTION_STATES: dict[str, tuple[str, Tone]] = {
-    Promotion.State.RUNNING: ("Running", Tone.WAITING),
-    Promotion.State.STOPPED: ("Stopped", Tone.BAD),
-    Promotion.State.ROLLING_BACK: ("Rolling back", Tone.WARNING),
-    Promotion.State.DONE: ("Done", Tone.GOOD),
-    Promotion.State.ROLLED_BACK: ("Rolled back", Tone.QUIET),
+    Promotion.State.RUNNING: (gettext_lazy("Running"), Tone.WAITING),
+    Promotion.State.STOPPED: (gettext_lazy("Stopped"), Tone.BAD),
+    Promotion.State.ROLLING_BACK: (gettext_lazy("Rolling back"), Tone.WARNING),
+    Promotion.State.DONE: (gettext_lazy("Done"), Tone.GOOD),
+    Promotion.State.ROLLED_BACK: (gettext_lazy("Rolled back"), Tone.QUIET),
 }
 STEP_STATES: dict[str, tuple[str, Tone]] = {
-    PromotionStep.State.WAITING: ("To come", Tone.QUIET),
-    PromotionStep.State.RUNNING: ("Under way", Tone.WAITING),
-    PromotionStep.State.DONE: ("Done", Tone.GOOD),
-    PromotionStep.State.DROPPED: ("Dropped", Tone.QUIET),
+    PromotionStep.State.WAITING: (gettext_lazy("To come"), Tone.QUIET),
+    PromotionStep.State.RUNNING: (gettext_lazy("Under way"), Tone.WAITING),
+    PromotionStep.State.DONE: (gettext_lazy("Done"), Tone.GOOD),
+    PromotionStep.State.DROPPED: (gettext_lazy("Dropped"), Tone.QUIET),
 }
 _STEP_WORDS: dict[str, str] = {
-    PromotionStep.Act.TO_GREEN: "{} turns green",
-    PromotionStep.Act.DRAIN: "{} drains",
-    PromotionStep.Act.TO_BLUE: "{} turns blue",
+    PromotionStep.Act.TO_GREEN: gettext_lazy("{} turns green"),
+    PromotionStep.Act.DRAIN: gettext_lazy("{} drains"),
+    PromotionStep.Act.TO_BLUE: gettext_lazy("{} turns blue"),
 }
 
 
 def state_words(state: NodeState) -> str:
     """A state of a node as a part of a sentence: "green, draining"."""
     if state.colour is Colour.NONE:
-        return "out of service"
-    return f"{COLOUR_WORDS[state.colour]}{', draining' if state.draining else ''}"
+        return _("out of service")
+    colour = COLOUR_WORDS[state.colour]
+    return _("%(colour)s, draining") % {"colour": colour} if state.draining else str(colour)
 
 
 def node_pill(node: Node, *, now: datetime, limits: NodeLimits) -> SafeString:
     """How a node does, in a word: whether it is heard at all comes first."""
     if node.lost_at is not None:
-        return pill("Lost", Tone.BAD)
+        return pill(_("Lost"), Tone.BAD)
     if not node.is_heard(now=now, within=limits.heard_within):
-        return pill("Silent", Tone.WARNING)
+        return pill(_("Silent"), Tone.WARNING)
     if node.is_draining:
-        return pill("Draining", Tone.WAITING)
-    return pill("Up", Tone.GOOD) if node.colour != Colour.NONE else pill("Out of service", Tone.QUIET)
+        return pill(_("Draining"), Tone.WAITING)
+    return pill(_("Up"), Tone.GOOD) if node.colour != Colour.NONE else pill(_("Out of service"), Tone.QUIET)
 
 
 def promotion_pill(promotion: Promotion) -> SafeString:
@@ -61,4 +69,4 @@ def step_words(step: PromotionStep) -> str:
 
 def names(nodes: Iterable[Node]) -> str:
     """Nodes by name, in one line."""
-    return ", ".join(node.name for node in nodes) or "none"
+    return ", ".join(node.name for node in nodes) or _("none")

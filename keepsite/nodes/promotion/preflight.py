@@ -8,6 +8,8 @@ from datetime import datetime
 from http import HTTPStatus
 from urllib.parse import urlsplit
 
+from django.utils.translation import gettext as _
+
 from keepsite.nodes.limits import NodeLimits
 from keepsite.nodes.models import Node, Promotion
 from keepsite.nodes.states import Colour
@@ -38,18 +40,28 @@ def preflight(limits: NodeLimits, *, now: datetime) -> list[Check]:
     behind = [node for node in blue if node.pending_migrations]
     open_promotion = Promotion.objects.filter(open_marker=True).first()
     return [
-        Check("no other promotion is open", open_promotion is None, str(open_promotion or "none")),
-        Check(f"at least {limits.min_green} nodes are blue", len(blue) >= limits.min_green, _names(blue)),
-        Check(f"at least {limits.min_green} nodes are green", len(green) >= limits.min_green, _names(green)),
-        Check("every node sends heartbeats", not silent, _names(silent) if silent else "all do"),
+        Check(_("no other promotion is open"), open_promotion is None, str(open_promotion or "none")),
         Check(
-            "every node is what it should be", not unsettled, _names(unsettled) if unsettled else "all are"
+            _("at least %(min_green)s nodes are blue") % {"min_green": limits.min_green},
+            len(blue) >= limits.min_green,
+            _names(blue),
         ),
-        Check("the blue nodes run one version", len(versions) == 1, ", ".join(versions) or "none"),
         Check(
-            "the schema has every migration of the blue nodes",
+            _("at least %(min_green)s nodes are green") % {"min_green": limits.min_green},
+            len(green) >= limits.min_green,
+            _names(green),
+        ),
+        Check(_("every node sends heartbeats"), not silent, _names(silent) if silent else _("all do")),
+        Check(
+            _("every node is what it should be"),
+            not unsettled,
+            _names(unsettled) if unsettled else _("all are"),
+        ),
+        Check(_("the blue nodes run one version"), len(versions) == 1, ", ".join(versions) or _("none")),
+        Check(
+            _("the schema has every migration of the blue nodes"),
             not behind,
-            _names(behind) + " wait for `migrate`" if behind else "it has",
+            _("%(nodes)s wait for `migrate`") % {"nodes": _names(behind)} if behind else _("it has"),
         ),
         *_smoked(blue),
     ]
@@ -58,23 +70,31 @@ def preflight(limits: NodeLimits, *, now: datetime) -> list[Check]:
 def _smoked(nodes: Sequence[Node]) -> list[Check]:
     """All at once: nodes that do not answer cost one time-out together."""
     with ThreadPoolExecutor(SMOKED_AT_ONCE) as threads:
-        return list(threads.map(smoke, nodes))
+        answers = list(threads.map(_answers, nodes))
+    return [_smoke_check(node, answer) for node, answer in zip(nodes, answers, strict=True)]
 
 
 def smoke(node: Node) -> Check:
     """Ask a node through its own address: it answers its pool, and refuses the other one."""
-    name = f"{node.name} answers its pool and refuses the other"
+    return _smoke_check(node, _answers(node))
+
+
+def _answers(node: Node) -> tuple[int, int] | str:
+    """What it says to its own pool and to the other one, or what went wrong; knows no reader's language."""
     other = Colour.GREEN if node.colour == Colour.BLUE else Colour.BLUE
     try:
-        own_status, other_status = _ask(node.address, node.colour), _ask(node.address, other)
+        return _ask(node.address, node.colour), _ask(node.address, other)
     except (OSError, http.client.HTTPException, ValueError) as error:
-        return Check(name, holds=False, seen=f"{node.address}: {error}", node=node.name)
-    return Check(
-        name,
-        (own_status, other_status) == (HTTPStatus.OK, TOO_EARLY),
-        f"{own_status} and {other_status}",
-        node.name,
-    )
+        return f"{node.address}: {error}"
+
+
+def _smoke_check(node: Node, answers: tuple[int, int] | str) -> Check:
+    name = _("%(node)s answers its pool and refuses the other") % {"node": node.name}
+    if isinstance(answers, str):
+        return Check(name, holds=False, seen=answers, node=node.name)
+    own, other = answers
+    seen = _("%(own)s and %(other)s") % {"own": own, "other": other}
+    return Check(name, answers == (HTTPStatus.OK, TOO_EARLY), seen, node.name)
 
 
 def _ask(address: str, pool: str) -> int:
@@ -92,4 +112,4 @@ def _ask(address: str, pool: str) -> int:
 
 
 def _names(nodes: Sequence[Node]) -> str:
-    return ", ".join(node.name for node in nodes) or "none"
+    return ", ".join(node.name for node in nodes) or _("none")

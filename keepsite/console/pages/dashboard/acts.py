@@ -2,17 +2,22 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from django.contrib.admin import AdminSite
+from django.utils.translation import gettext as _
 
 from keepsite.console.pages.dashboard.shapes import Part, Trouble
 from keepsite.console.pages.dashboard.words import mark
 from keepsite.readonly import Fact, Heading, Row, Table, Tone, detail_url, link, list_url
 from keepsite.trail.filters import WhatFilter
 from keepsite.trail.models import AuditChain, AuditRecord
+from keepsite.translation import gettext_lazy
 
 NAME = "acts"
 SHOWN = 6
 WITHIN = timedelta(days=30)  # bounds what has to be looked through
-HEADINGS = tuple(Heading(label=label) for label in ("Act", "When (UTC)", "Who", "About"))
+HEADINGS = tuple(
+    Heading(label=label)
+    for label in (gettext_lazy("Act"), gettext_lazy("When"), gettext_lazy("Who"), gettext_lazy("About"))
+)
 
 
 def altered_trails() -> list[str]:
@@ -31,14 +36,16 @@ def part(records: list[AuditRecord], altered: list[str], site: AdminSite) -> Par
     admin: Any = site.get_model_admin(AuditRecord)  # Any: its columns are methods
     return Part(
         name=NAME,
-        title="Recent acts of operators",
-        state=mark(Tone.BAD if altered else Tone.GOOD, good="Trail whole"),
+        title=_("Recent acts of operators"),
+        state=mark(Tone.BAD if altered else Tone.GOOD, good=_("Trail whole")),
         facts=(
-            Fact(label="All acts", value=link(list_url(AuditRecord, what="operators"), "Audit records")),
-            Fact(label="Audit trail", value=link(list_url(AuditChain), "Chains")),
+            Fact(
+                label=_("All acts"), value=link(list_url(AuditRecord, what="operators"), _("Audit records"))
+            ),
+            Fact(label=_("Audit trail"), value=link(list_url(AuditChain), _("Chains"))),
         ),
         table=Table(
-            caption="Recent acts of operators",
+            caption=_("Recent acts of operators"),
             headings=HEADINGS,
             rows=tuple(
                 Row.of(
@@ -55,7 +62,7 @@ def part(records: list[AuditRecord], altered: list[str], site: AdminSite) -> Par
         if records
         else None,
         is_wide=True,
-        empty="" if records else "No operator has done anything in the last 30 days.",
+        empty="" if records else _("No operator has done anything in the last 30 days."),
     )
 
 
@@ -63,5 +70,5 @@ def troubles(altered: list[str]) -> list[Trouble]:
     """A trail that somebody has been at."""
     if not altered:
         return []
-    words = f"The audit trail of {', '.join(altered)} is not whole: see Audit chains."
+    words = _("The audit trail of %(nodes)s is not whole: see Audit chains.") % {"nodes": ", ".join(altered)}
     return [Trouble(tone=Tone.BAD, sentence=words, part=NAME)]

@@ -1,4 +1,5 @@
 from django.conf import settings
+from django.utils.translation import gettext as _
 
 from keepsite.console.pages.dashboard.counting import Stock
 from keepsite.console.pages.dashboard.shapes import Step
@@ -11,7 +12,7 @@ def first_steps(stock: Stock) -> tuple[Step, ...]:
         return ()
     steps = [
         _step(
-            "Make a master key on the token",
+            _("Make a master key on the token"),
             "manage.py mkek_generate --label keepsite-mkek-1 --activate",
             done=bool(stock.current_mkek),
         )
@@ -19,7 +20,7 @@ def first_steps(stock: Stock) -> tuple[Step, ...]:
     if settings.AUTH == "local":
         steps.append(
             _step(
-                "Give a client an API key",
+                _("Give a client an API key"),
                 "manage.py api_key create --project demo --user me --role member --name 'first key'",
                 done=stock.has_api_keys,
             )
@@ -27,7 +28,7 @@ def first_steps(stock: Stock) -> tuple[Step, ...]:
     api = settings.HOST_HREF or f"http://{settings.BIND}"
     steps.append(
         _step(
-            "Store a secret with it",
+            _("Store a secret with it"),
             f'curl {api}/v1/secrets -H "X-Auth-Token: $API_KEY" \\\n'
             "  -H 'Content-Type: application/json' \\\n"
             """  -d '{"name": "first", "payload": "hello", "payload_content_type": "text/plain"}'""",
@@ -38,5 +39,5 @@ def first_steps(stock: Stock) -> tuple[Step, ...]:
 
 
 def _step(title: str, command: str, *, done: bool) -> Step:
-    state = pill("Done", Tone.GOOD) if done else pill("To do", Tone.WAITING)
+    state = pill(_("Done"), Tone.GOOD) if done else pill(_("To do"), Tone.WAITING)
     return Step(title=title, command=command, state=state, is_done=done)

@@ -1,3 +1,5 @@
+from django.utils.translation import gettext as _
+
 from hsm.member import State
 from keepsite.console.pages.dashboard.shapes import Part, Trouble
 from keepsite.console.pages.dashboard.words import mark
@@ -5,18 +7,19 @@ from keepsite.fleet.figures import FleetFigures, MemberFigures
 from keepsite.fleet.models import HSMMember
 from keepsite.fleet.words import latency, member_pill, of_room, percent, rate, seen_by
 from keepsite.readonly import Heading, Row, Table, Tone, breakable, detail_url, missing, text
+from keepsite.translation import gettext_lazy
 
 NAME = "hsm"
 HEADINGS = (
-    Heading(label="Member"),
-    Heading(label="State"),
-    Heading(label="Processes"),
+    Heading(label=gettext_lazy("Member")),
+    Heading(label=gettext_lazy("State")),
+    Heading(label=gettext_lazy("Processes")),
     Heading(label="p50", is_number=True),
     Heading(label="p99", is_number=True),
-    Heading(label="Calls", is_number=True),
-    Heading(label="Cache hits", is_number=True),
-    Heading(label="Session objects", is_number=True),
-    Heading(label="Errors now", is_number=True),
+    Heading(label=gettext_lazy("Calls"), is_number=True),
+    Heading(label=gettext_lazy("Cache hits"), is_number=True),
+    Heading(label=gettext_lazy("Session objects"), is_number=True),
+    Heading(label=gettext_lazy("Errors now"), is_number=True),
 )
 
 
@@ -24,19 +27,19 @@ def part(fleet: FleetFigures) -> Part:
     """Each member as all processes that report see it."""
     return Part(
         name=NAME,
-        title="HSM members",
-        state=mark(_tone(fleet), good="Well" if fleet.members else "No figures"),
+        title=_("HSM members"),
+        state=mark(_tone(fleet), good=_("Well") if fleet.members else _("No figures")),
         table=Table(
-            caption="HSM members", headings=HEADINGS, rows=tuple(_row(member) for member in fleet.members)
+            caption=_("HSM members"), headings=HEADINGS, rows=tuple(_row(member) for member in fleet.members)
         )
         if fleet.members
         else None,
-        note="Latency is of encrypt and decrypt. All figures are of the last five minutes."
+        note=_("Latency is of encrypt and decrypt. All figures are of the last five minutes.")
         if fleet.members
         else "",
         empty=""
         if fleet.members
-        else "No process has told of its HSM lately. Each node does ten seconds after its start.",
+        else _("No process has told of its HSM lately. Each node does ten seconds after its start."),
         is_wide=True,
     )
 
@@ -45,14 +48,20 @@ def troubles(fleet: FleetFigures) -> list[Trouble]:
     """Members out of service; all of them is worst."""
     found = []
     if fleet.members and not any(member.serving for member in fleet.members):
-        words = "No HSM member serves: payloads can be neither stored nor read."
+        words = _("No HSM member serves: payloads can be neither stored nor read.")
         found.append(Trouble(tone=Tone.BAD, sentence=words, part=NAME))
     for member in fleet.members:
         if member.worst is State.QUARANTINED:
-            words = f"HSM member {member.name} is in quarantine: an operator must mend it and release it."
+            words = _("HSM member %(name)s is in quarantine: an operator must mend it and release it.") % {
+                "name": member.name
+            }
             found.append(Trouble(tone=Tone.BAD, sentence=words, part=NAME))
         elif member.worst is not State.UP:
-            words = f"HSM member {member.name} is {member.worst} for {seen_by(member, member.worst)}."
+            words = _("HSM member %(name)s is %(worst)s for %(seen_by)s.") % {
+                "name": member.name,
+                "worst": member.worst,
+                "seen_by": seen_by(member, member.worst),
+            }
             found.append(Trouble(tone=Tone.WARNING, sentence=words, part=NAME))
     return found
 
@@ -70,11 +79,11 @@ def _row(member: MemberFigures) -> Row:
         detail_url(HSMMember, member.name),
         breakable(member.name),
         member_pill(member),
-        f"serves {member.serving} of {member.processes}",
+        _("serves %(serving)s of %(processes)s") % {"serving": member.serving, "processes": member.processes},
         latency(member.p50_s),
         latency(member.p99_s),
         rate(member.calls_per_second),
         percent(member.cache_hit_percent),
         of_room(member.keys, member.objects_allowed),
-        text(member.errors_now) if member.errors_now else missing("none"),
+        text(member.errors_now) if member.errors_now else missing(_("none")),
     )

@@ -2,6 +2,8 @@ from collections import Counter
 from datetime import datetime
 
 from django.conf import settings
+from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
 
 from keepsite.console.pages.dashboard.counting import Generation, Stock
 from keepsite.console.pages.dashboard.shapes import Part, RunLine, Trouble
@@ -25,16 +27,17 @@ from keepsite.readonly import (
     missing,
     text,
 )
+from keepsite.translation import gettext_lazy
 
 NAME, RUNS_NAME = "keys", "rotation"
 SHOWN_RUNS = 5
 SHOWN_MKEKS = 6
 HEADINGS = (
-    Heading(label="MKEK"),
-    Heading(label="State"),
-    Heading(label="Key check value"),
-    Heading(label="pKEKs", is_number=True),
-    Heading(label="Secrets", is_number=True),
+    Heading(label=gettext_lazy("MKEK")),
+    Heading(label=gettext_lazy("State")),
+    Heading(label=gettext_lazy("Key check value")),
+    Heading(label=gettext_lazy("pKEKs"), is_number=True),
+    Heading(label=gettext_lazy("Secrets"), is_number=True),
 )
 
 
@@ -45,18 +48,18 @@ def part(stock: Stock, *, now: datetime) -> Part:
     due = sum(one.is_due for one in stock.generations)
     return Part(
         name=NAME,
-        title="Key coverage",
+        title=_("Key coverage"),
         state=mark(_tone(stock)),
         facts=(
-            _of("Active pKEKs", active, "active"),
-            _of("Former pKEKs", former, "decrypt_only"),
-            Fact(label="Due for rotation", value=link(list_url(ProjectKEK, state="due"), text(due))),
+            _of(_("Active pKEKs"), active, "active"),
+            _of(_("Former pKEKs"), former, "decrypt_only"),
+            Fact(label=_("Due for rotation"), value=link(list_url(ProjectKEK, state="due"), text(due))),
             _oldest(active, now=now),
         ),
         bars=_encryptions(active),
         table=_table(stock),
-        note="Secrets are counted with deleted ones that can be restored." if stock.generations else "",
-        empty="" if stock.mkeks else "There is no MKEK yet: nothing can be stored.",
+        note=_("Secrets are counted with deleted ones that can be restored.") if stock.generations else "",
+        empty="" if stock.mkeks else _("There is no MKEK yet: nothing can be stored."),
         is_wide=True,
     )
 
@@ -72,17 +75,19 @@ def runs_part(found: list[KEKRun], *, now: datetime) -> Part:
     tone = Tone.WARNING if lost else Tone.WAITING if found else Tone.QUIET
     return Part(
         name=RUNS_NAME,
-        title="Rotation runs",
-        state=mark(tone, good="Under way" if found else "None"),
+        title=_("Rotation runs"),
+        state=mark(tone, good=_("Under way") if found else _("None")),
         runs=tuple(
             RunLine(label=RUN_KINDS[run.kind], url=detail_url(KEKRun, run.id), live=live_run(run, now=now))
             for run in found[:SHOWN_RUNS]
         ),
-        facts=(Fact(label="More", value=link(list_url(KEKRun, state="open"), "All that have not ended")),)
+        facts=(
+            Fact(label=_("More"), value=link(list_url(KEKRun, state="open"), _("All that have not ended"))),
+        )
         if len(found) > SHOWN_RUNS
         else (),
         is_wide=True,
-        empty="" if found else "No rotation is under way.",
+        empty="" if found else _("No rotation is under way."),
     )
 
 
@@ -90,16 +95,20 @@ def troubles(stock: Stock, found: list[KEKRun], *, now: datetime) -> list[Troubl
     """What keeps clients from storing, and what is left lying."""
     result = []
     if stock.current_mkek is None:
-        words = "There is no current MKEK: a project without a pKEK cannot store anything."
+        words = _("There is no current MKEK: a project without a pKEK cannot store anything.")
         result.append(Trouble(tone=Tone.BAD, sentence=words, part=NAME))
     lost = sum(runs.is_lost(run, now=now) for run in found)
     if lost:
-        words = f"{many(lost, 'rotation run gives', 'rotation runs give')} no sign of life."
-        result.append(Trouble(tone=Tone.WARNING, sentence=words, part=RUNS_NAME))
+        words = ngettext(
+            "%(count)s rotation run gives no sign of life.",
+            "%(count)s rotation runs give no sign of life.",
+            lost,
+        )
+        result.append(Trouble(tone=Tone.WARNING, sentence=many(lost, words), part=RUNS_NAME))
     due = sum(one.is_due for one in stock.generations)
     if due:
-        words = f"{many(due, 'pKEK is', 'pKEKs are')} due for rotation."
-        result.append(Trouble(tone=Tone.WARNING, sentence=words, part=NAME))
+        words = ngettext("%(count)s pKEK is due for rotation.", "%(count)s pKEKs are due for rotation.", due)
+        result.append(Trouble(tone=Tone.WARNING, sentence=many(due, words), part=NAME))
     return result
 
 
@@ -110,18 +119,26 @@ def _tone(stock: Stock) -> Tone:
 
 
 def _of(label: str, generations: list[Generation], state: str) -> Fact:
-    secrets = many(sum(one.secrets for one in generations), "secret", "secrets")
+    secrets = sum(one.secrets for one in generations)
     url = list_url(ProjectKEK, state=state)
-    return Fact(label=label, value=link(url, text(len(generations))), note=f"seal {secrets}")
+    return Fact(
+        label=label,
+        value=link(url, text(len(generations))),
+        note=many(secrets, ngettext("seal %(count)s secret", "seal %(count)s secrets", secrets)),
+    )
 
 
 def _oldest(active: list[Generation], *, now: datetime) -> Fact:
-    label = "Oldest not rotated"
+    label = _("Oldest not rotated")
     if not active:
         return Fact(label=label, value=missing())
     oldest = min(active, key=lambda one: one.created_at)
     age = lasting((now - oldest.created_at).total_seconds())
-    return Fact(label=label, value=link(detail_url(ProjectKEK, oldest.id), age), note=f"of {oldest.project}")
+    return Fact(
+        label=label,
+        value=link(detail_url(ProjectKEK, oldest.id), age),
+        note=_("of %(project)s") % {"project": oldest.project},
+    )
 
 
 def _encryptions(active: list[Generation]) -> tuple[Bar, ...]:
@@ -131,10 +148,14 @@ def _encryptions(active: list[Generation]) -> tuple[Bar, ...]:
     most = max(active, key=lambda one: one.rows)
     return (
         Bar(
-            label="Encryptions of the most used pKEK",
+            label=_("Encryptions of the most used pKEK"),
             used=most.rows,
             limit=settings.PKEK_MAX_ENCRYPTIONS or None,
-            note=link(detail_url(ProjectKEK, most.id), f"{most.project}, generation {most.generation}"),
+            note=link(
+                detail_url(ProjectKEK, most.id),
+                _("%(project)s, generation %(generation)s")
+                % {"project": most.project, "generation": most.generation},
+            ),
         ),
     )
 
@@ -149,7 +170,7 @@ def _table(stock: Stock) -> Table | None:
     if not shown:
         return None
     return Table(
-        caption="MKEKs and what is sealed under them",
+        caption=_("MKEKs and what is sealed under them"),
         headings=HEADINGS,
         rows=tuple(
             Row.of(

@@ -2,9 +2,12 @@ from collections import Counter
 from datetime import datetime
 
 from django.utils.safestring import SafeString
+from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
 
 from keepsite.console.pages.dashboard.shapes import Part, Trouble
 from keepsite.console.pages.dashboard.words import mark
+from keepsite.nodes.console.words import ROLE_WORDS
 from keepsite.nodes.limits import NodeLimits
 from keepsite.nodes.models import Node
 from keepsite.nodes.states import Colour
@@ -22,19 +25,25 @@ from keepsite.readonly import (
     relative,
     text,
 )
+from keepsite.translation import gettext_lazy
 
 NAME = "nodes"
 SHOWN = 10
+SHOWN_SILENT = 3  # a sentence's worth
 HEADINGS = (
-    Heading(label="Node"),
-    Heading(label="Colour"),
-    Heading(label="Role"),
-    Heading(label="Version"),
-    Heading(label="Last heartbeat"),
-    Heading(label="In flight", is_number=True),
+    Heading(label=gettext_lazy("Node")),
+    Heading(label=gettext_lazy("Colour")),
+    Heading(label=gettext_lazy("Role")),
+    Heading(label=gettext_lazy("Version")),
+    Heading(label=gettext_lazy("Last heartbeat")),
+    Heading(label=gettext_lazy("In flight"), is_number=True),
 )
 TONES = {Colour.GREEN: Tone.GOOD, Colour.BLUE: Tone.WAITING, Colour.NONE: Tone.QUIET}
-WORDS = {Colour.GREEN: "Green", Colour.BLUE: "Blue", Colour.NONE: "No colour"}
+WORDS = {
+    Colour.GREEN: gettext_lazy("Green"),
+    Colour.BLUE: gettext_lazy("Blue"),
+    Colour.NONE: gettext_lazy("No colour"),
+}
 
 
 def all_nodes() -> list[Node]:
@@ -50,20 +59,21 @@ def part(nodes: list[Node], *, now: datetime) -> Part:
     tone = Tone.BAD if Tone.BAD in tones else Tone.WARNING if tones else Tone.GOOD
     return Part(
         name=NAME,
-        title="Nodes",
-        state=mark(tone if nodes else Tone.QUIET, good="Well" if nodes else "None"),
+        title=_("Nodes"),
+        state=mark(tone if nodes else Tone.QUIET, good=_("Well") if nodes else _("None")),
         facts=tuple(_figures(nodes, heard)) if nodes else (),
         table=Table(
-            caption="Nodes",
+            caption=_("Nodes"),
             headings=HEADINGS,
             rows=tuple(_row(node, is_heard=node.name in heard, now=now) for node in first[:SHOWN]),
         )
         if nodes
         else None,
-        note=f"{len(nodes) - SHOWN} more are in the list; those without a sign of life stand above."
+        note=_("%(count)s more are in the list; those without a sign of life stand above.")
+        % {"count": len(nodes) - SHOWN}
         if len(nodes) > SHOWN
         else "",
-        empty="" if nodes else "No node has registered: that is what a node agent does, one on each node.",
+        empty="" if nodes else _("No node has registered: that is what a node agent does, one on each node."),
         is_wide=True,
     )
 
@@ -79,12 +89,16 @@ def troubles(nodes: list[Node], *, now: datetime) -> list[Trouble]:
         if node.name in heard and node.colour == Colour.GREEN and not node.is_draining
     ]
     if coloured and not green:
-        words = "No green node gives a sign of life: the balancer has nobody to send requests to."
+        words = _("No green node gives a sign of life: the balancer has nobody to send requests to.")
         found.append(Trouble(tone=Tone.BAD, sentence=words, part=NAME))
     silent = sorted(node.name for node in nodes if node.name not in heard)
     if silent:
-        names = ", ".join(silent[:3]) + (f" and {len(silent) - 3} more" if len(silent) > 3 else "")  # noqa: PLR2004  # a sentence's worth
-        words = f"No sign of life from {'node' if len(silent) == 1 else 'nodes'} {names}."
+        names, more = ", ".join(silent[:SHOWN_SILENT]), len(silent) - SHOWN_SILENT
+        if more > 0:
+            names = _("%(names)s and %(more)s more") % {"names": names, "more": more}
+        words = ngettext(
+            "No sign of life from node %(names)s.", "No sign of life from nodes %(names)s.", len(silent)
+        ) % {"names": names}
         found.append(Trouble(tone=Tone.WARNING, sentence=words, part=NAME))
     return found
 
@@ -98,9 +112,9 @@ def _figures(nodes: list[Node], heard: set[str]) -> list[Fact]:
     colours = Counter(Colour(node.colour) for node in nodes)
     return [
         *(Fact(label=WORDS[colour], value=link(list_url(Node), text(colours[colour]))) for colour in WORDS),
-        Fact(label="Draining", value=link(list_url(Node), text(sum(node.is_draining for node in nodes)))),
-        Fact(label="No sign of life", value=link(list_url(Node), text(len(nodes) - len(heard)))),
-        Fact(label="Versions", value=", ".join(sorted({node.version for node in nodes}))),
+        Fact(label=_("Draining"), value=link(list_url(Node), text(sum(node.is_draining for node in nodes)))),
+        Fact(label=_("No sign of life"), value=link(list_url(Node), text(len(nodes) - len(heard)))),
+        Fact(label=_("Versions"), value=", ".join(sorted({node.version for node in nodes}))),
     ]
 
 
@@ -110,7 +124,7 @@ def _row(node: Node, *, is_heard: bool, now: datetime) -> Row:
         detail_url(Node, node.name),
         breakable(node.name),
         _pill(node, is_heard=is_heard),
-        node.get_role_display(),
+        ROLE_WORDS[node.role],
         node.version,
         relative(node.heartbeat_at, now=now),
         node.requests_in_flight,
@@ -120,7 +134,7 @@ def _row(node: Node, *, is_heard: bool, now: datetime) -> Row:
 def _pill(node: Node, *, is_heard: bool) -> SafeString:
     colour = Colour(node.colour)
     if not is_heard:
-        return pill(f"Silent, was {WORDS[colour].lower()}", Tone.BAD)
+        return pill(_("Silent, was %(colour)s") % {"colour": WORDS[colour].lower()}, Tone.BAD)
     if node.is_draining:
-        return pill(f"{WORDS[colour]}, draining", Tone.WARNING)
+        return pill(_("%(colour)s, draining") % {"colour": WORDS[colour]}, Tone.WARNING)
     return pill(WORDS[colour], TONES[colour])

@@ -1,5 +1,7 @@
 from datetime import datetime
 
+from django.utils.translation import gettext as _
+
 from keepsite.console.pages.dashboard.shapes import Part
 from keepsite.console.pages.dashboard.words import mark
 from keepsite.notices.models import Notice, Urgency
@@ -17,9 +19,15 @@ from keepsite.readonly import (
     relative,
     text,
 )
+from keepsite.translation import gettext_lazy
 
-HEADINGS = tuple(Heading(label=label) for label in ("Notice", "Urgency", "Since"))
-URGENCY = {Urgency.NOW: ("Urgent", Tone.BAD), Urgency.SOON: ("Soon", Tone.WARNING)}
+HEADINGS = tuple(
+    Heading(label=label) for label in (gettext_lazy("Notice"), gettext_lazy("Urgency"), gettext_lazy("Since"))
+)
+URGENCY = {
+    Urgency.NOW: (gettext_lazy("Urgent"), Tone.BAD),
+    Urgency.SOON: (gettext_lazy("Soon"), Tone.WARNING),
+}
 
 
 def part(notices: OpenNotices, *, now: datetime) -> Part:
@@ -27,17 +35,17 @@ def part(notices: OpenNotices, *, now: datetime) -> Part:
     tone = URGENCY[Urgency(notices.shown[0].urgency)][1] if notices.shown else Tone.GOOD
     return Part(
         name="notices",
-        title="Notices",
-        state=mark(tone, good="None"),
-        facts=(Fact(label="Open", value=link(_list_url(), text(notices.total))),) if notices.shown else (),
+        title=_("Notices"),
+        state=mark(tone, good=_("None")),
+        facts=(Fact(label=_("Open"), value=link(_list_url(), text(notices.total))),) if notices.shown else (),
         table=Table(
-            caption="Notices",
+            caption=_("Notices"),
             headings=HEADINGS,
             rows=tuple(_row(notice, now=now) for notice in notices.shown),
         )
         if notices.shown
         else None,
-        empty="" if notices.shown else "Nothing needs anybody's attention.",
+        empty="" if notices.shown else _("Nothing needs anybody's attention."),
         is_wide=True,
     )
 

@@ -1,7 +1,10 @@
 from collections.abc import Mapping
 from datetime import datetime, timedelta
 
+from django.contrib.humanize.templatetags.humanize import intcomma
 from django.utils.timesince import timesince
+from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
 
 from keepsite.console.pages.dashboard.counting import Stock
 from keepsite.console.pages.dashboard.shapes import Part, Trouble
@@ -21,25 +24,34 @@ def part(stock: Stock, waiting: WaitingFigures, queues: Mapping[str, int], *, no
     tone = Tone.BAD if Tone.BAD in tones else Tone.WARNING if tones else Tone.GOOD
     return Part(
         name=NAME,
-        title="Orders and queue",
+        title=_("Orders and queue"),
         state=mark(tone),
         facts=(
-            _of("Pending", waiting.waiting, "waiting"),
+            _of(_("Pending"), waiting.waiting, "waiting"),
             Fact(
-                label="Oldest", value=lasting(waiting.oldest_s) if waiting.waiting else missing("none waits")
+                label=_("Oldest"),
+                value=lasting(waiting.oldest_s) if waiting.waiting else missing(_("none waits")),
             ),
-            _of("At work", waiting.at_work, "at_work"),
-            _of("Tried again", waiting.retried, "retried"),
-            _of("Failed", stock.failed, "failed", note=f"{text(stock.failed_lately)} in 24 hours"),
+            _of(_("At work"), waiting.at_work, "at_work"),
+            _of(_("Tried again"), waiting.retried, "retried"),
+            _of(
+                _("Failed"),
+                stock.failed,
+                "failed",
+                note=_("%(failed_lately)s in 24 hours") % {"failed_lately": text(stock.failed_lately)},
+            ),
             Fact(
-                label="Dead letters",
+                label=_("Dead letters"),
                 value=link(list_url(DeadLetter, state=DeadLetter.State.KEPT), text(waiting.dead_letters)),
             ),
             *(
-                Fact(label=f"Messages in {queue}", value=link(list_url(Order, state="waiting"), text(depth)))
+                Fact(
+                    label=_("Messages in %(queue)s") % {"queue": queue},
+                    value=link(list_url(Order, state="waiting"), text(depth)),
+                )
                 for queue, depth in sorted(queues.items())
             ),
-            *(() if queues else (Fact(label="Messages", value=missing("no relay tells")),)),
+            *(() if queues else (Fact(label=_("Messages"), value=missing(_("no relay tells"))),)),
         ),
     )
 
@@ -49,16 +61,32 @@ def troubles(stock: Stock, waiting: WaitingFigures, *, now: datetime) -> list[Tr
     found = []
     if waiting.oldest_s > STALLED.total_seconds():
         age = timesince(now - timedelta(seconds=waiting.oldest_s), now, depth=1)
-        words = many(waiting.waiting, "order waits", "orders wait")
-        sentence = f"{words}, the oldest for {age}: check the workers, the relay and the HSM."
+        sentence = ngettext(
+            "%(count)s order waits, the oldest for %(age)s: check the workers, the relay and the HSM.",
+            "%(count)s orders wait, the oldest for %(age)s: check the workers, the relay and the HSM.",
+            waiting.waiting,
+        ) % {"count": intcomma(waiting.waiting), "age": age}
         found.append(Trouble(tone=Tone.BAD, sentence=sentence, part=NAME))
     if stock.failed_lately:
-        words = many(stock.failed_lately, "order", "orders")
-        sentence = f"{words} failed in the last 24 hours."
+        sentence = many(
+            stock.failed_lately,
+            ngettext(
+                "%(count)s order failed in the last 24 hours.",
+                "%(count)s orders failed in the last 24 hours.",
+                stock.failed_lately,
+            ),
+        )
         found.append(Trouble(tone=Tone.WARNING, sentence=sentence, part=NAME))
     if waiting.dead_letters:
-        words = many(waiting.dead_letters, "dead letter waits", "dead letters wait")
-        found.append(Trouble(tone=Tone.WARNING, sentence=f"{words} for a decision.", part=NAME))
+        words = many(
+            waiting.dead_letters,
+            ngettext(
+                "%(count)s dead letter waits for a decision.",
+                "%(count)s dead letters wait for a decision.",
+                waiting.dead_letters,
+            ),
+        )
+        found.append(Trouble(tone=Tone.WARNING, sentence=words, part=NAME))
     return found
 
 

@@ -1,4 +1,6 @@
 from django.utils.safestring import SafeString
+from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
 
 from keepsite.console.pages.dashboard.counting import LIMITED, ProjectUse, Stock
 from keepsite.console.pages.dashboard.shapes import Part, Trouble
@@ -17,14 +19,15 @@ from keepsite.readonly import (
     list_url,
     text,
 )
+from keepsite.translation import gettext_lazy
 
 NAME = "projects"
 SHOWN_ACTIVE = 5
 SHOWN_NEAR = 3
 HEADINGS = (
-    Heading(label="Most active project"),
-    Heading(label="Made in 24 hours", is_number=True),
-    Heading(label="Secrets", is_number=True),
+    Heading(label=gettext_lazy("Most active project")),
+    Heading(label=gettext_lazy("Made in 24 hours"), is_number=True),
+    Heading(label=gettext_lazy("Secrets"), is_number=True),
 )
 
 
@@ -37,19 +40,19 @@ def part(stock: Stock) -> Part:
     shown = [project for project in active[:SHOWN_ACTIVE] if project.made_lately]
     return Part(
         name=NAME,
-        title="Projects",
+        title=_("Projects"),
         state=mark(Tone.WARNING if near else Tone.GOOD),
         facts=(
-            Fact(label="In all", value=_counted(len(projects))),
-            Fact(label="Suspended", value=_counted(suspended, state="suspended")),
-            Fact(label="Near a quota", value=_counted(len(near), state="near")),
+            Fact(label=_("In all"), value=_counted(len(projects))),
+            Fact(label=_("Suspended"), value=_counted(suspended, state="suspended")),
+            Fact(label=_("Near a quota"), value=_counted(len(near), state="near")),
         )
         if projects
         else (),
         bars=tuple(_bar(project) for project in sorted(near, key=_fullness, reverse=True)[:SHOWN_NEAR]),
         table=_table(shown),
-        note="Made: secrets, containers and orders." if shown else "",
-        empty="" if projects else "A project appears with its first secret, order or API key.",
+        note=_("Made: secrets, containers and orders.") if shown else "",
+        empty="" if projects else _("A project appears with its first secret, order or API key."),
     )
 
 
@@ -58,8 +61,8 @@ def troubles(stock: Stock) -> list[Trouble]:
     near = sum(bool(project.near) for project in stock.projects)
     if not near:
         return []
-    words = many(near, "project is", "projects are")
-    return [Trouble(tone=Tone.WARNING, sentence=f"{words} near a quota.", part=NAME)]
+    words = ngettext("%(count)s project is near a quota.", "%(count)s projects are near a quota.", near)
+    return [Trouble(tone=Tone.WARNING, sentence=many(near, words), part=NAME)]
 
 
 def _counted(number: int, **filters: str) -> SafeString:
@@ -70,7 +73,7 @@ def _table(projects: list[ProjectUse]) -> Table | None:
     if not projects:
         return None
     return Table(
-        caption="Most active projects",
+        caption=_("Most active projects"),
         headings=HEADINGS,
         rows=tuple(
             Row.of(
@@ -88,10 +91,11 @@ def _table(projects: list[ProjectUse]) -> Table | None:
 def _bar(project: ProjectUse) -> Bar:
     resource = max(project.near, key=lambda name: project.used[name] / project.limits[name])
     return Bar(
-        label=f"{resource.capitalize()} of {project.external_id}",
+        label=_("%(capitalize)s of %(external_id)s")
+        % {"capitalize": resource.capitalize(), "external_id": project.external_id},
         used=project.used[resource],
         limit=project.limits[resource],
-        note=link(detail_url(Project, project.id), "Its quota"),
+        note=link(detail_url(Project, project.id), _("Its quota")),
     )
 
 

@@ -1,8 +1,12 @@
+from django.contrib.humanize.templatetags.humanize import intcomma
+from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
+
 from keepsite.console.pages.dashboard.shapes import Chart, Column, Part, Trouble
-from keepsite.console.pages.dashboard.words import many, mark
+from keepsite.console.pages.dashboard.words import mark
 from keepsite.fleet.figures import FleetFigures, Minute, RequestFigures
 from keepsite.fleet.words import latency, percent, rate
-from keepsite.readonly import Fact, Tone, link, list_url, missing, text, utc
+from keepsite.readonly import Fact, Tone, link, list_url, missing, moment, text
 from keepsite.trail.models import AuditRecord
 
 NAME = "requests"
@@ -19,12 +23,16 @@ def part(fleet: FleetFigures) -> Part:
     tone = Tone.BAD if Tone.BAD in tones else Tone.WARNING if tones else Tone.GOOD
     return Part(
         name=NAME,
-        title="Requests of the last hour",
-        state=mark(tone if fleet.reporting else Tone.QUIET, good="Well" if fleet.reporting else "No figures"),
+        title=_("Requests of the last hour"),
+        state=mark(
+            tone if fleet.reporting else Tone.QUIET, good=_("Well") if fleet.reporting else _("No figures")
+        ),
         facts=_facts(figures) if fleet.reporting else (),
         chart=_chart(figures) if figures.total else None,
         note=_coverage(fleet),
-        empty="" if fleet.reporting else "No node has reported yet; each does ten seconds after its start.",
+        empty=""
+        if fleet.reporting
+        else _("No node has reported yet; each does ten seconds after its start."),
         is_wide=True,
     )
 
@@ -36,11 +44,17 @@ def troubles(fleet: FleetFigures) -> list[Trouble]:
         share = 100 * figures.failed_now / figures.total_now
         if share >= WARN_PERCENT:
             tone = Tone.BAD if share >= BAD_PERCENT else Tone.WARNING
-            words = f"{share:.3g} % of the requests of the last five minutes failed."
+            words = _("%(share)s %% of the requests of the last five minutes failed.") % {
+                "share": f"{share:.3g}"
+            }
             found.append(Trouble(tone=tone, sentence=words, part=NAME))
     if fleet.silent:
         names = ", ".join(fleet.silent[:SHOWN_NODES])
-        words = f"{many(len(fleet.silent), 'node has', 'nodes have')} stopped to report: {names}."
+        words = ngettext(
+            "%(count)s node has stopped to report: %(names)s.",
+            "%(count)s nodes have stopped to report: %(names)s.",
+            len(fleet.silent),
+        ) % {"count": intcomma(len(fleet.silent)), "names": names}
         found.append(Trouble(tone=Tone.WARNING, sentence=words, part=NAME))
     return found
 
@@ -51,16 +65,16 @@ def _facts(figures: RequestFigures) -> tuple[Fact, ...]:
 
     total, failed = figures.total, figures.failed
     return (
-        Fact(label="Now", value=rate(figures.per_second)),
-        Fact(label="In the hour", value=calls(text(total)).value),
+        Fact(label=_("Now"), value=rate(figures.per_second)),
+        Fact(label=_("In the hour"), value=calls(text(total)).value),
         Fact(
-            label="Failed (5xx)",
+            label=_("Failed (5xx)"),
             value=calls(text(failed), outcome="failed").value,
             note=str(percent(100 * failed / total)) if total else "",
         ),
-        Fact(label="Refused (4xx)", value=calls(text(figures.refused), outcome="client").value),
-        Fact(label="p50", value=latency(figures.p50_s) if total else missing("no requests")),
-        Fact(label="p99", value=latency(figures.p99_s) if total else missing("no requests")),
+        Fact(label=_("Refused (4xx)"), value=calls(text(figures.refused), outcome="client").value),
+        Fact(label="p50", value=latency(figures.p50_s) if total else missing(_("no requests"))),
+        Fact(label="p99", value=latency(figures.p99_s) if total else missing(_("no requests"))),
     )
 
 
@@ -69,9 +83,9 @@ def _chart(figures: RequestFigures) -> Chart:
     most = max(minute.answered + minute.refused + minute.failed for minute in minutes) or 1
     return Chart(
         columns=tuple(_column(number, minute, most) for number, minute in enumerate(minutes)),
-        words=f"Requests per minute; {text(most)} in the busiest.",
-        since=utc(minutes[0].at),
-        until=utc(minutes[-1].at),
+        words=_("Requests per minute; %(most)s in the busiest.") % {"most": text(most)},
+        since=moment(minutes[0].at),
+        until=moment(minutes[-1].at),
     )
 
 
@@ -89,9 +103,11 @@ def _coverage(fleet: FleetFigures) -> str:
         return ""
     names = ", ".join(fleet.reporting[:SHOWN_NODES])
     more = len(fleet.reporting) - SHOWN_NODES
-    covered = f"{names} and {many(more, 'node', 'nodes')} more" if more > 0 else names
-    missing_ones = f" Missing: {', '.join(fleet.silent[:SHOWN_NODES])}." if fleet.silent else ""
-    return (
-        f"As counted on {covered}, since each node's processes began.{missing_ones}"
-        " The lists hold what the audit trail keeps copies of."
-    )
+    if more > 0:
+        words = ngettext("%(names)s and %(count)s node more", "%(names)s and %(count)s nodes more", more)
+        names = words % {"names": names, "count": intcomma(more)}
+    sentences = [_("As counted on %(nodes)s, since each node's processes began.") % {"nodes": names}]
+    if fleet.silent:
+        sentences.append(_("Missing: %(nodes)s.") % {"nodes": ", ".join(fleet.silent[:SHOWN_NODES])})
+    sentences.append(_("The lists hold what the audit trail keeps copies of."))
+    return " ".join(sentences)

@@ -8,9 +8,8 @@ from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 from django.utils import timezone
 
-from keepsite import audit
 from keepsite.approvals import options as two_persons
-from keepsite.approvals.commands import NODE_FORGET, NODE_STEERED, GuardedCommand
+from keepsite.approvals.commands import NODE_FORGET, NODE_STEERED, Cleared, GuardedCommand
 from keepsite.errors import KeepsiteError
 from keepsite.identity.operators import command_principal
 from keepsite.nodes import services
@@ -74,10 +73,10 @@ class Command(BaseCommand):
         if wanted is None:
             wanted = NodeState(found.wanted.colour, draining=verb == "drain")
         services.require_possible(found, wanted)  # or an approval would be used up for nothing
-        actor = self._cleared(NODE_STEERED[verb], node, reason=reason, **options)
-        if actor is None:
+        cleared = self._cleared(NODE_STEERED[verb], node, reason=reason, **options)
+        if cleared is None:
             return
-        found = services.want(node, wanted, actor=actor, reason=reason, now=timezone.now())
+        found = services.want(node, wanted, actor=cleared.actor, reason=cleared.reason, now=timezone.now())
         self.stdout.write(f"{found.name} is to be: {wanted}. It was: {found.state}.")
         if not found.is_heard(now=timezone.now(), within=NodeLimits.from_settings().heard_within):
             self.stderr.write(
@@ -87,8 +86,8 @@ class Command(BaseCommand):
 
     def _cleared(
         self, command: GuardedCommand, node: str, *, reason: str, ask: bool, emergency: bool, **_: Any
-    ) -> audit.Actor | None:  # Any: argparse's values
-        """Who does it; None where it was asked for."""
+    ) -> Cleared | None:  # Any: argparse's values
+        """Who does it, and why; None where it was asked for."""
         return two_persons.cleared(
             command,
             (node,),
@@ -147,13 +146,13 @@ class Command(BaseCommand):
 
     def _forget(self, *, node: str, reason: str, **options: Any) -> None:  # Any: argparse's values
         services.find(node)
-        actor = self._cleared(NODE_FORGET, node, reason=reason, **options)
-        if actor is None:
+        cleared = self._cleared(NODE_FORGET, node, reason=reason, **options)
+        if cleared is None:
             return
         services.forget(
             node,
-            actor=actor,
-            reason=reason,
+            actor=cleared.actor,
+            reason=cleared.reason,
             now=timezone.now(),
             heard_within=NodeLimits.from_settings().heard_within,
         )
