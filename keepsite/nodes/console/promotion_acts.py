@@ -196,7 +196,7 @@ def _about(promotion: Promotion, *, to_come: Sequence[PromotionStep]) -> tuple[F
             note=_("started by %(operator)s") % {"operator": promotion.started_by},
         ),
         Fact(label=_("Steps done"), value=text(done)),
-        Fact(label=_("What it will do"), value=text(_(", then ").join(step_words(step) for step in to_come))),
+        Fact(label=_("What it will do"), value=text("; ".join(step_words(step) for step in to_come))),
     )
 
 
