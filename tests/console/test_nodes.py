@@ -189,7 +189,7 @@ class TestPromotion:
         offered = console.get(list_url(Node)).context["promotion_acts"]
         assert [button.label for button in offered] == ["Roll back"]
         asked = plain(console.get(offered[0].url).content.decode())
-        assert "Steps done 1 What it will do b1 drains, then b1 turns blue" in asked
+        assert "Steps done 1 What it will do b1 drains; b1 turns blue" in asked
 
         console.post(offered[0].url, REASON)
         assert live(console, promotion)["state"] == "rolling_back"
@@ -207,7 +207,7 @@ class TestPromotion:
 
         site.hosts["b2"].beat(site.now)
         asked = plain(console.get(act_url(Promotion, "resume", promotion.pk)).content.decode())
-        assert "What it will do b2 turns green, then g1 drains, then g1 turns blue, then g2 drains" in asked
+        assert "What it will do b2 turns green; g1 drains; g1 turns blue; g2 drains" in asked
         console.post(act_url(Promotion, "resume", promotion.pk), REASON)
         site.until(lambda: live(console, promotion)["is_over"])
 
