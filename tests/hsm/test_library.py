@@ -97,7 +97,11 @@ class TestLocking:
             token = Token(tmp_path / f"without-{attempt}")
             monkeypatch.setenv("SOFTHSM2_CONF", str(token.conf))
 
-            if run(THREADS, token.config_file(), 4, "none").returncode != 0:
+            try:
+                done = run(THREADS, token.config_file(), 4, "none")
+            except subprocess.TimeoutExpired:
+                return  # threads that wait for one another for good
+            if done.returncode != 0:
                 return
         pytest.fail("five runs without locking ended well: this test proves nothing any more")
 

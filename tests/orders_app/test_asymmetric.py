@@ -74,7 +74,8 @@ class TestPassphrase:
 
         assert payloads["private_key_passphrase"] == b"correct horse"
         assert load_pem_private_key(payloads["private_key"], b"correct horse")
-        with pytest.raises(ValueError, match="password"):
+        # One wrong pass phrase in 256 leaves a padding that looks right; what it covers is no key then.
+        with pytest.raises(ValueError, match=r"password|deserialize"):
             load_pem_private_key(payloads["private_key"], b"wrong")
 
     def test_it_is_in_no_echo_row_or_record_and_gone_when_done(self, api):

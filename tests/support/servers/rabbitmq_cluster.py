@@ -17,6 +17,7 @@ from tests.support.servers.hosts import Host, Switch
 from tests.support.servers.ports import free_ports
 from tests.support.servers.rabbitmq import LAUNCHER, USER
 from tests.support.servers.server import Server, ServerFailed
+from tests.support.waiting import wait_until
 
 CHECKOUT = Path(__file__).resolve().parents[3]
 DEPLOYED = CHECKOUT / "deploy/rabbitmq"
@@ -146,6 +147,9 @@ class RabbitMQCluster(Server):
             self.nodes.append(node)
             self._spawn(host.command(epmd), node.environment())
             self._run(node)
+            if node is self.nodes[0]:
+                # One that joins while the first still makes the vhost ends up without it, for good.
+                wait_until(lambda: self.node_answers(self.nodes[0]), self.start_timeout_s)
         (self.port,) = free_ports(1)
         balancer = self.folder / "haproxy.cfg"
         balancer.write_text(self._here("haproxy.cfg").replace("127.0.0.1:5672", f"127.0.0.1:{self.port}"))
