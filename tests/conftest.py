@@ -11,6 +11,7 @@ from django.db import close_old_connections
 
 from hsm.member import State
 from hsm.provider import hsm
+from keepsite.api.totals import TOTALS
 from tests.support.callers import Caller
 from tests.support.pkcs11_standins import Shim, Token
 from tests.support.product import Product
@@ -84,6 +85,12 @@ def audited():
 
     seen = len(lines())
     return lambda action: [record for record in lines()[seen:] if record["action"] == action]
+
+
+@pytest.fixture(autouse=True)
+def _no_list_is_remembered():
+    yield
+    TOTALS._counts.clear()  # of projects that the next test makes anew
 
 
 @pytest.fixture(autouse=True)

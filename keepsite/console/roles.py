@@ -44,7 +44,7 @@ _EXPORT = frozenset(
         "secrets_app.export_secret",
     }
 )
-# What can be undone, or harms one client at most.
+# What can be undone, or harms one client at most; to expire secrets (delete_secret too) can not.
 _OPERATE = frozenset(
     {
         "fleet.release_hsmmember",

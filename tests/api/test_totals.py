@@ -27,9 +27,6 @@ ASKED_UNTIL_REMEMBERED = 2  # the first answer finds the list long, the second c
 @pytest.fixture(autouse=True)
 def _every_list_is_long(monkeypatch):
     monkeypatch.setattr(totals, "LONG", 1)
-    totals.TOTALS._counts.clear()
-    yield
-    totals.TOTALS._counts.clear()
 
 
 @pytest.fixture

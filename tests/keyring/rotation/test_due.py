@@ -109,7 +109,7 @@ class TestFigures:
         run_to_its_end(KEKRun.Kind.ROTATE)
         KEKRun.objects.create(kind=KEKRun.Kind.REENCRYPT, started_by="alma")
 
-        with django_assert_num_queries(6):
+        with django_assert_num_queries(7):
             figures.count()
 
         assert sample("keepsite_rotation_pkeks_left") == 3

@@ -157,7 +157,6 @@ def _in_words(told: Json) -> str:
     lines = []
     for chain in told["chains"]:
         state = "whole" if chain["is_whole"] else "NOT WHOLE"
-        since = chain["whole_since"] or "never: no stretch up to now is"
         removed = chain["removed"]
         which = (
             "before it" if chain["is_whole"] else f"up to segment {removed['segments']}" if removed else ""
@@ -169,7 +168,7 @@ def _in_words(told: Json) -> str:
             else ""
         )
         lines.append(
-            f"{chain['node']}: {state}; whole since {since}, {on_purpose}"
+            f"{chain['node']}: {state}; {_since(chain)}, {on_purpose}"
             f"sealed until {chain['sealed_until'] or 'never'}; "
             f"{chain['records']} records in {chain['segments']} segments, "
             f"{chain['unsealed_segments']} not sealed yet"
@@ -185,3 +184,9 @@ def _in_words(told: Json) -> str:
         lines += [f"  {words}" for words in files["findings"]]
     lines += [*told["findings"], *told["notes"]]
     return "\n".join(lines)
+
+
+def _since(chain: Json) -> str:
+    if chain["whole_since"]:
+        return f"whole since {chain['whole_since']}"
+    return "nothing to date it by" if chain["is_whole"] else "no stretch up to now is whole"
