@@ -70,7 +70,7 @@ class TestVerify:
     def test_not_whole_is_1_with_what_was_found(self, sealed, capsys):
         AuditRecord.objects.filter(position=1).update(user="nobody")
 
-        assert "NOT WHOLE; whole since never" in verify(capsys, code=1)
+        assert "NOT WHOLE; no stretch up to now is whole" in verify(capsys, code=1)
         found = json.loads(verify(capsys, "--json", code=1))
         assert found["is_whole"] is False
         assert found["chains"][0]["findings"][0]["record"] == AuditRecord.objects.get(position=1).pk
