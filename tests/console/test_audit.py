@@ -167,7 +167,7 @@ class TestVerify:
         node.write(2)
         node.collect()
         node.seal()
-        prune(node.chain, days=90, actor=command_principal(), now=timezone.now())
+        prune(node.chain, days=90, actor=command_principal())
 
         page = self.verify(console, node.chain)
 
