@@ -166,8 +166,9 @@ def _verified(
     chain: AuditChain, before: Removal | None, until: Statement, *, is_enough: Callable[[], bool]
 ) -> Check | None:
     """What a step would take, found to be whole; None as ``_decide`` has it."""
-    found = AuditChain.objects.filter(id=chain.id).values_list("findings", flat=True).first()
-    if found != []:  # by a verification that may have ended since the last step
+    # anew for each step: a verification may have ended since the last one, or be under way
+    found = AuditChain.objects.filter(id=chain.id).values_list("findings", "pass_findings").first()
+    if found != ([], []):
         raise ChainBrokenError(f"{chain} was found not to be whole")
     _newest_statement(chain, until)
     check = Check(chain, after=before.number if before else 0, digest=before.digest if before else BEGINNING)

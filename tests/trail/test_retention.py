@@ -21,7 +21,7 @@ from keepsite.audit import files
 from keepsite.errors import InvalidInput, NotAllowed, Unavailable
 from keepsite.identity.operators import command_principal
 from keepsite.identity.principal import Principal
-from keepsite.trail import removals, removing, retention
+from keepsite.trail import elsewhere, removals, removing, retention
 from keepsite.trail.checks import retention_is_usable
 from keepsite.trail.files import verify_files
 from keepsite.trail.jobs import FINISH_EVERY_S, LEFT_BEHIND, finish_removals, prune_chains
@@ -522,6 +522,16 @@ class TestCutOffSetForward:
             prune(aged, told=look)
         assert numbers(aged.chain.segments) == [3, 4, 5, 6]
 
+    def test_nor_while_one_that_has_found_it_is_under_way(self, aged, monkeypatch):
+        monkeypatch.setattr("keepsite.trail.verifying.PAGE_SEGMENTS", 2)
+        change(record(aged, 6, 1), user="somebody else")
+        for _ in range(3):
+            assert not go_on(aged.chain, deadline=0, now=timezone.now(), known={})
+
+        with pytest.raises(ChainBrokenError, match="found not to be whole"):
+            prune(aged)
+        assert self.nothing_went(aged)
+
     def test_nor_what_led_up_to_it(self, aged):
         change(record(aged, 6, 1), user="somebody else")
         aged.verify()
@@ -726,6 +736,33 @@ class TestCommands:
         assert "nothing is left to compare it with" in verify(capsys, "--against", str(kept))
         kept.write_text(json.dumps([last | {"digest": "0" * 64}]))
         assert "are not those whose checkpoint was kept" in verify(capsys, "--against", str(kept), code=1)
+
+    def test_what_goes_while_they_are_compared_contradicts_none(self, here, monkeypatch):
+        (now,) = elsewhere.newest_checkpoints()
+        kept = now | {"segment": 2, "digest": here.chain.segments.get(number=2).digest}
+        read = elsewhere._digest
+
+        def prune_first(*of):
+            prune(here)
+            return read(*of)
+
+        monkeypatch.setattr(elsewhere, "_digest", prune_first)
+
+        found = elsewhere.compared([kept])
+        assert (len(found.contradictions), len(found.beyond_retention)) == (0, 1)
+
+    def test_removals_are_opened_once_and_only_to_be_compared(self, here, capsys, tmp_path, monkeypatch):
+        kept, opened = tmp_path / "kept.json", []
+        prune(here)
+        kept.write_text(json.dumps(elsewhere.newest_checkpoints()))
+        monkeypatch.setattr(
+            elsewhere, "opened_removal", lambda row: opened.append(row) or removals.opened(row)
+        )
+
+        verify(capsys)
+        assert not opened
+        verify(capsys, "--against", str(kept))
+        assert len(opened) == 1
 
     def test_files_that_are_still_there(self, here, capsys, settings):
         settings.AUDIT_DIR = here.folder
