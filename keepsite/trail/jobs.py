@@ -21,7 +21,7 @@ log = structlog.get_logger(__name__)
 VERIFY_EVERY_S = 86_400.0
 PRUNE_EVERY_S = 86_400.0
 FINISH_EVERY_S = 600.0  # so that what was left is gone before REMOVED_WITHIN
-LEFT_BEHIND = timedelta(minutes=15)  # a removal that takes longer may be taken up by a second one meanwhile
+LEFT_BEHIND = timedelta(minutes=15)  # a removal that takes longer may be taken up by a second run meanwhile
 MOST_LINES = 300_000  # of one removal: verified and deleted well within a task's time
 
 
