@@ -17,9 +17,7 @@ from keepsite.trail.removals import MIN_DAYS, Removal
 PAGE_SEGMENTS = 20
 MAX_FINDINGS = 100
 CLOCKS_AGREE_WITHIN = timedelta(minutes=5)
-REMOVED_WITHIN = timedelta(
-    hours=1
-)  # of the seal that says so; workers finish what was left within half of it
+REMOVED_WITHIN = timedelta(hours=1)  # of the seal that says so; workers finish what was left in half of it
 SEALED_WITHIN = timedelta(minutes=10)  # of being collected; seconds, while a worker and the HSM are up
 
 
