@@ -3,6 +3,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from django.db import IntegrityError
+from django.db.models import Q
 from django.utils import timezone
 
 from keepsite import audit, writes
@@ -169,6 +170,15 @@ def check_is_generic(container: Container) -> None:
         raise InvalidInput(
             f"Secrets can be added to generic containers only; this one is of type {container.type}."
         )
+
+
+def containers_in_need_of(secret: Secret) -> list[str]:
+    """The ids of the live containers whose type needs what ``secret`` is to them: a key pair's private key."""
+    needed = Q(pk__in=[])
+    for kind, names in NEEDED_NAMES.items():
+        needed |= Q(container__type=kind, name__in=names)
+    places = ContainerSecret.objects.filter(needed, secret=secret, container__deleted_at=None)
+    return list(places.order_by("container_id").values_list("container_id", flat=True).distinct())
 
 
 def remove_secret(container: Container, place: Place, *, actor: Principal) -> None:

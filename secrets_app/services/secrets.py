@@ -2,6 +2,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
+import structlog
 from django.utils import timezone
 
 from keepsite import audit, writes
@@ -19,6 +20,9 @@ from secrets_app.choices import ContentType, SecretType
 from secrets_app.limits import check_payload_size
 from secrets_app.models import Payload, Secret, SecretConsumer
 from secrets_app.services.access import target_of
+from secrets_app.services.containers import containers_in_need_of
+
+log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,6 +82,9 @@ def create_secret(*, actor: Principal, description: Description, payload: NewPay
 
 def delete_secret(secret: Secret, *, actor: Principal, spare_consumed: bool = False) -> None:
     """Take ``secret`` away from everybody; its row and payload stay for the recovery window.
+
+    A container never keeps it from that, as clients expect: the log names those left without
+    what their type needs.
 
     Raises:
         NotAllowed: ``actor`` may not delete it.
@@ -168,6 +175,7 @@ def check_expiration(expires_at: datetime | None, *, now: datetime) -> None:
 
 def _mark_deleted(secret: Secret, *, spare_consumed: bool) -> datetime:
     deleted_at = timezone.now()
+    incomplete = containers_in_need_of(secret)
     consumers = SecretConsumer.objects.filter(secret=secret, deleted_at=None)
 
     def mark() -> None:
@@ -181,6 +189,8 @@ def _mark_deleted(secret: Secret, *, spare_consumed: bool) -> datetime:
             consumers.update(deleted_at=deleted_at)
 
     writes.commit(mark, committed=Secret.objects.filter(id=secret.id, deleted_at=deleted_at).exists)
+    if incomplete:
+        log.info("container.left_incomplete", container_ids=incomplete, secret_id=secret.id)
     return deleted_at
 
 
