@@ -173,7 +173,7 @@ def check_is_generic(container: Container) -> None:
 
 
 def containers_in_need_of(secret: Secret) -> list[str]:
-    """The ids of the live containers whose type needs what ``secret`` is to them: a key pair's private key."""
+    """The ids of the live containers whose type needs what ``secret`` is to them, such as a private key."""
     needed = Q(pk__in=[])
     for kind, names in NEEDED_NAMES.items():
         needed |= Q(container__type=kind, name__in=names)

@@ -139,7 +139,11 @@ SCENARIOS = [
             )
         ]
         + [
-            get(f"/v1/secrets/{{s{LATIN}}}/payload", f"text not in UTF-8 as {accept}", headers={"Accept": accept})
+            get(
+                f"/v1/secrets/{{s{LATIN}}}/payload",
+                f"text not in UTF-8 as {accept}",
+                headers={"Accept": accept},
+            )
             for accept in ("*/*", "text/plain")
         ]
         + [
