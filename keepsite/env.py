@@ -36,12 +36,13 @@ SCHEMA: dict[str, tuple[type, Any]] = {
     "KEEPSITE_THREADS": (int, 8),  # threads of each gunicorn process
     "KEEPSITE_TLS": (bool, True),  # browsers reach the console by https: secure cookies, HSTS
     "KEEPSITE_ALLOWED_HOSTS": (list, ["127.0.0.1", "localhost", "[::1]"]),  # Host headers answered
-    "KEEPSITE_TRUSTED_PROXIES": (list, []),  # peer addresses whose X-Forwarded-Proto is believed
+    "KEEPSITE_TRUSTED_PROXIES": (list, []),  # peer addresses whose X-Forwarded-* are believed
     "KEEPSITE_HOST_HREF": (str, ""),  # fixed base of every ref; empty: from the request
     "KEEPSITE_MAX_REQUEST_BYTES": (int, 25_000),  # a JSON body
     "KEEPSITE_MAX_PAYLOAD_BYTES": (int, 20_000),  # Barbican's default
     "KEEPSITE_PAGE_SIZE": (int, 10),  # items of a list when the client names no limit
     "KEEPSITE_MAX_PAGE_SIZE": (int, 100),  # items of a list at most
+    "KEEPSITE_CORS_ORIGINS": (list, []),  # sites whose pages may call the API: https://dashboard.example
     "KEEPSITE_HEALTHCHECK_DISABLE_FILE": (str, ""),  # while it exists, /healthcheck answers 503
     # how much a project may have, unless it has a quota of its own; negative is unlimited
     "KEEPSITE_QUOTA_SECRETS": (int, -1),

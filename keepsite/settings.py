@@ -56,6 +56,7 @@ INSTALLED_APPS = [
 MIDDLEWARE = [
     "keepsite.api.request_id.RequestIdMiddleware",
     "keepsite.metrics.requests.RequestMetricsMiddleware",
+    "keepsite.api.cors.CorsMiddleware",
     "keepsite.api.middleware.ApiMiddleware",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
@@ -137,6 +138,7 @@ MAX_REQUEST_BYTES = env("KEEPSITE_MAX_REQUEST_BYTES")
 MAX_PAYLOAD_BYTES = env("KEEPSITE_MAX_PAYLOAD_BYTES")
 PAGE_SIZE = env("KEEPSITE_PAGE_SIZE")
 MAX_PAGE_SIZE = env("KEEPSITE_MAX_PAGE_SIZE")
+CORS_ORIGINS = env("KEEPSITE_CORS_ORIGINS")
 HEALTHCHECK_DISABLE_FILE = env("KEEPSITE_HEALTHCHECK_DISABLE_FILE")
 REST_FRAMEWORK = {
     "DEFAULT_AUTHENTICATION_CLASSES": ["keepsite.api.authentication.PrincipalAuthentication"],

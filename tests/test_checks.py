@@ -59,6 +59,24 @@ class TestSettings:
 
         assert "policy.yaml" in found()["keepsite.E005"].msg
 
+    @pytest.mark.parametrize(
+        ("origin", "is_one"),
+        [
+            ("https://dashboard.example", True),
+            ("http://localhost:3000", True),
+            ("http://[::1]:3000", True),
+            ("*", True),
+            ("https://dashboard.example/", False),
+            ("dashboard.example", False),
+            ("https://*.example", False),
+            ("https://Dashboard.example", False),  # browsers write it in small letters
+        ],
+    )
+    def test_an_origin_that_no_browser_sends_is_named(self, shim, settings, origin, is_one):
+        settings.CORS_ORIGINS = [origin]
+
+        assert ("keepsite.E006" not in found()) == is_one
+
 
 class TestKeystone:
     ACCOUNT = {  # noqa: RUF012  # a constant
