@@ -42,6 +42,7 @@ SCHEMA: dict[str, tuple[type, Any]] = {
     "KEEPSITE_MAX_PAYLOAD_BYTES": (int, 20_000),  # Barbican's default
     "KEEPSITE_PAGE_SIZE": (int, 10),  # items of a list when the client names no limit
     "KEEPSITE_MAX_PAGE_SIZE": (int, 100),  # items of a list at most
+    "KEEPSITE_HIDE_PRIVATE_SECRETS": (bool, False),  # in lists, from those who may not read them
     "KEEPSITE_CORS_ORIGINS": (list, []),  # sites whose pages may call the API: https://dashboard.example
     "KEEPSITE_HEALTHCHECK_DISABLE_FILE": (str, ""),  # while it exists, /healthcheck answers 503
     # how much a project may have, unless it has a quota of its own; negative is unlimited

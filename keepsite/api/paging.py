@@ -125,6 +125,11 @@ def _link(request: Request, path: str, *, limit: int, offset: int) -> str:
 
 
 def _number(text: str) -> int | None:
+    """The number that ``text`` is, beyond ``MAX_OFFSET`` either way none in particular; None if it is none."""
     text = text.strip()
     digits = text.removeprefix("-")
-    return int(text) if digits.isascii() and digits.isdigit() and len(digits) < 20 else None  # noqa: PLR2004  # 64 bits
+    if not (digits.isascii() and digits.isdigit()):
+        return None
+    is_endless = len(digits.lstrip("0")) > len(str(MAX_OFFSET))  # Python refuses to read thousands of digits
+    number = MAX_OFFSET + 1 if is_endless else int(digits)
+    return number if text == digits else -number

@@ -121,8 +121,12 @@ class SecretViewSet(UnderSecret):
             expire=True,
         )
         rows = listed.live(now)
+        shown = services.shown_in_lists(self.principal)
         if request.query_params.get("acl_only", "").lower() == "true":
             rows = filtered(Secret.objects.live(now).named_to(self.principal.user_id or ""), request.GET)
+            count = rows.count
+        elif shown is not None:  # ACLs change, so no total is remembered
+            rows = rows.filter(shown)
             count = rows.count
         elif request.query_params.get("updated"):
             count = rows.count
