@@ -37,6 +37,7 @@ SCHEMA: dict[str, tuple[type, Any]] = {
     "KEEPSITE_TLS": (bool, True),  # browsers reach the console by https: secure cookies, HSTS
     "KEEPSITE_ALLOWED_HOSTS": (list, ["127.0.0.1", "localhost", "[::1]"]),  # Host headers answered
     "KEEPSITE_TRUSTED_PROXIES": (list, []),  # peer addresses whose X-Forwarded-* are believed
+    "KEEPSITE_PUBLIC_PREFIXES": (list, []),  # X-Forwarded-Prefix that is believed of them: /key-manager
     "KEEPSITE_HOST_HREF": (str, ""),  # fixed base of every ref; empty: from the request
     "KEEPSITE_MAX_REQUEST_BYTES": (int, 25_000),  # a JSON body
     "KEEPSITE_MAX_PAYLOAD_BYTES": (int, 20_000),  # Barbican's default

@@ -6,9 +6,10 @@ application credentials, which match the whole path, all see what the client ask
 Source: PEP 3333 (wsgi.url_scheme, HTTP_HOST, SCRIPT_NAME); oslo.middleware's HTTPProxyToWSGI.
 """
 
-import re
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
+
+from django.conf import settings
 
 from keepsite.proxies import is_trusted_proxy
 
@@ -16,14 +17,15 @@ if TYPE_CHECKING:
     from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 
 SCHEMES = ("http", "https")
-_PREFIX = re.compile(r"((?:/[A-Za-z0-9_~-][A-Za-z0-9._~-]*)+)/?")
 
 
 def behind_proxies(application: "WSGIApplication") -> "WSGIApplication":
     """``application``, which sees scheme, host and prefix as KEEPSITE_TRUSTED_PROXIES tell them.
 
-    A host that is not one of KEEPSITE_ALLOWED_HOSTS is refused later, wherever it came from.  The
-    headers of other peers, and schemes and prefixes that are none, change nothing.
+    A host that is not one of KEEPSITE_ALLOWED_HOSTS is refused later, wherever it came from.  A
+    prefix that is not one of KEEPSITE_PUBLIC_PREFIXES changes nothing: who could choose it, past a
+    proxy that does not overwrite it, could choose which access rules match.  Nor do the headers
+    of other peers.
     """
 
     def answer(environ: "WSGIEnvironment", start_response: "StartResponse") -> Iterable[bytes]:
@@ -42,6 +44,6 @@ def _believe(environ: "WSGIEnvironment") -> None:
     host = environ.get("HTTP_X_FORWARDED_HOST", "").rpartition(",")[2].strip()
     if host:
         environ["HTTP_HOST"] = host
-    prefix = _PREFIX.fullmatch(environ.get("HTTP_X_FORWARDED_PREFIX", ""))
-    if prefix:
-        environ["SCRIPT_NAME"] = prefix[1]
+    prefix = environ.get("HTTP_X_FORWARDED_PREFIX", "").rstrip("/")
+    if prefix in settings.PUBLIC_PREFIXES:
+        environ["SCRIPT_NAME"] = prefix

@@ -60,6 +60,24 @@ class TestSettings:
         assert "policy.yaml" in found()["keepsite.E005"].msg
 
     @pytest.mark.parametrize(
+        ("prefix", "is_one"),
+        [
+            ("/key-manager", True),
+            ("/a/b.c", True),
+            ("key-manager", False),
+            ("/key-manager/", False),
+            ("//evil.example", False),
+            ("/a/../b", False),
+            ("/a?b", False),
+            ("/", False),
+        ],
+    )
+    def test_a_prefix_that_is_no_plain_path_is_named(self, shim, settings, prefix, is_one):
+        settings.PUBLIC_PREFIXES = [prefix]
+
+        assert ("keepsite.E007" not in found()) == is_one
+
+    @pytest.mark.parametrize(
         ("origin", "is_one"),
         [
             ("https://dashboard.example", True),

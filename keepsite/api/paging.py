@@ -125,11 +125,12 @@ def _link(request: Request, path: str, *, limit: int, offset: int) -> str:
 
 
 def _number(text: str) -> int | None:
-    """The number that ``text`` is, beyond ``MAX_OFFSET`` either way none in particular; None if it is none."""
+    """The number that ``text`` is, or any beyond ``MAX_OFFSET`` for one beyond it; None if it is none."""
     text = text.strip()
     digits = text.removeprefix("-")
     if not (digits.isascii() and digits.isdigit()):
         return None
-    is_endless = len(digits.lstrip("0")) > len(str(MAX_OFFSET))  # Python refuses to read thousands of digits
-    number = MAX_OFFSET + 1 if is_endless else int(digits)
+    significant = digits.lstrip("0") or "0"
+    is_huge = len(significant) > len(str(MAX_OFFSET))  # and perhaps longer than Python reads
+    number = MAX_OFFSET + 1 if is_huge else int(significant)
     return number if text == digits else -number

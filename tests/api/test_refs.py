@@ -51,6 +51,7 @@ class TestForwarded:
     @pytest.fixture(autouse=True)
     def _forget_trust(self, settings):
         settings.ALLOWED_HOSTS = ["testserver", "keys.example"]
+        settings.PUBLIC_PREFIXES = ["/key-manager"]
         is_trusted_proxy.cache_clear()
         yield
         is_trusted_proxy.cache_clear()
@@ -123,18 +124,10 @@ class TestForwarded:
 
     @pytest.mark.parametrize(
         ("prefix", "base"),
-        [
-            ("/a/b/", "/a/b"),
-            ("/", ""),
-            ("a", ""),
-            ("//evil.example", ""),
-            ("/a/../b", ""),
-            ("/a?b", ""),
-            ("/a%2fb", ""),
-        ],
+        [("/a/b", "/a/b"), ("/a/b/", "/a/b"), ("/a", ""), ("/A/b", ""), ("/", ""), ("//evil.example", "")],
     )
-    def test_a_prefix_is_a_plain_path(self, store, settings, prefix, base):
-        settings.TRUSTED_PROXIES = ["127.0.0.1"]
+    def test_no_other_prefix_gets_in(self, store, settings, prefix, base):
+        settings.TRUSTED_PROXIES, settings.PUBLIC_PREFIXES = ["127.0.0.1"], ["/a/b"]
 
         ref = store(**{"X-Forwarded-Prefix": prefix}).json["secret_ref"]
 

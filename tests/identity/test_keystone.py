@@ -97,6 +97,7 @@ def product(tmp_path_factory, new_database_url, keystone, memcached, account):
         KEEPSITE_KEYSTONE_MEMCACHED=memcached.url,
         KEEPSITE_ROLE_SET="both",
         KEEPSITE_TRUSTED_PROXIES="127.0.0.1",
+        KEEPSITE_PUBLIC_PREFIXES="/key-manager",
         **account,
     ).setup()
     keystone.publish("key-manager", public=product.url, internal=product.url)
@@ -384,6 +385,10 @@ class TestApplicationCredential:
         assert passed_on != shown
         assert call("GET", f"{passed_on}/payload", token, **proxied).status_code == 200
         assert call("GET", f"{passed_on}/payload", token).status_code == 401
+        _, token = keystone.application_credential_token(
+            "ann", "red", roles=["member"], rules=[("GET", "/a/**")]
+        )
+        assert call("GET", f"{passed_on}/payload", token, X_Forwarded_Prefix="/a").status_code == 401
 
     def test_a_garbage_service_token_does_not_lift_them(self, call, keystone, people):
         _, token = keystone.application_credential_token(

@@ -8,7 +8,6 @@ Source: oslo.policy, "Sample Policy Generation" and "Policy File Validation".
 
 import os
 from pathlib import Path
-from typing import cast
 
 from django.core.exceptions import ImproperlyConfigured
 from oslo_config import cfg
@@ -16,7 +15,7 @@ from oslo_policy.policy import Enforcer, RuleDefault
 
 from keepsite.env import env
 from keepsite.identity.policy.defaults import defaults
-from keepsite.identity.policy.rule import ROLE_SETS, RoleSet
+from keepsite.identity.policy.rule import ROLE_SETS
 
 
 def list_rules() -> list[RuleDefault]:
@@ -30,7 +29,7 @@ def list_rules() -> list[RuleDefault]:
         raise ImproperlyConfigured(
             f"KEEPSITE_ROLE_SET is {role_set!r}; it must be one of {', '.join(ROLE_SETS)}."
         )
-    return defaults(cast("RoleSet", role_set))  # one of them, as was just seen
+    return defaults(role_set)
 
 
 def enforcer() -> Enforcer:
