@@ -364,7 +364,7 @@ def _is_granted(row: ActRequest) -> bool:
 
 
 def _nobody(row: ActRequest) -> str:
-    return "nobody" if row.state == ActRequest.State.DONE else _("nobody yet")
+    return _("nobody") if row.state == ActRequest.State.DONE else _("nobody yet")
 
 
 def _note(row: ActRequest) -> str:

@@ -183,7 +183,7 @@ class ConsoleSite(AdminSite):
         request.current_app = self.name
         page = time_zone_page(request, now=timezone.now())
         if page is None:
-            messages.success(request, _("Your choice is kept: dates are shown in it from now on."))
+            messages.success(request, _("Kept: from now on dates are shown in this zone."))
             return HttpResponseRedirect(reverse("admin:time_zone"))
         context = {**self.each_context(request), "title": _("Your time zone"), "page": page}
         return TemplateResponse(request, "console/time_zone.html", context)

@@ -129,10 +129,10 @@ class TestRequests:
         assert page().health.sentence == "20 % of the requests of the last five minutes failed."
         assert "Trouble" in page().health.state
 
-    def test_a_node_that_stopped_to_report_is_named(self, mkek):
+    def test_a_node_that_stopped_reporting_is_named(self, mkek):
         report("a", timezone.now() - timedelta(minutes=2))
 
-        assert page().health.sentence == "1 node has stopped to report: a."
+        assert page().health.sentence == "1 node has stopped reporting: a."
 
 
 class TestHSM:

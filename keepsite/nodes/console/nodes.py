@@ -199,9 +199,7 @@ def _notice(node: Node, *, now: datetime, limits: NodeLimits) -> Notice | None:
         ) % {"heartbeat_at": written(node.heartbeat_at, TO_THE_SECOND)}
         return Notice(tone=Tone.BAD if node.lost_at else Tone.WARNING, message=words)
     if node.wanted != node.state:
-        words = _("It is to be %(state_words)s, and follows within seconds.") % {
-            "state_words": state_words(node.wanted)
-        }
+        words = _("It is to be %(state)s, and follows within seconds.") % {"state": state_words(node.wanted)}
         return Notice(tone=Tone.WAITING, message=words)
     return None
 

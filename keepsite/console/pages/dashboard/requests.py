@@ -51,8 +51,8 @@ def troubles(fleet: FleetFigures) -> list[Trouble]:
     if fleet.silent:
         names = ", ".join(fleet.silent[:SHOWN_NODES])
         words = ngettext(
-            "%(count)s node has stopped to report: %(names)s.",
-            "%(count)s nodes have stopped to report: %(names)s.",
+            "%(count)s node has stopped reporting: %(names)s.",
+            "%(count)s nodes have stopped reporting: %(names)s.",
             len(fleet.silent),
         ) % {"count": intcomma(len(fleet.silent)), "names": names}
         found.append(Trouble(tone=Tone.WARNING, sentence=words, part=NAME))
