@@ -7,10 +7,12 @@ from django.contrib import admin
 from django.utils import timezone
 
 from keepsite.console.pages.dashboard import STOCK, dashboard
+from keepsite.console.roles import VIEWER
 from keepsite.fleet.models import NodeReport
 from keepsite.identity.models import APIKey
 from keepsite.keyring.models import MKEK
-from keepsite.nodes.models import Node
+from keepsite.nodes.models import Node, Promotion
+from keepsite.notices.models import Notice, Urgency
 from keepsite.projects.models import Project, ProjectQuota
 from keepsite.trail.models import AuditChain
 from orders_app.models import Order
@@ -57,29 +59,61 @@ def part(name):
     return next(part for part in page().parts if part.name == name)
 
 
+def values_of(part):
+    """What a part shows under its headings: each value, with its note, by its label."""
+    for fact in part.facts:
+        yield str(fact.label), f"{fact.value} {fact.note}"
+    for row in part.table.rows if part.table and part.name not in ROWS_OF_ONE_THING else ():
+        for cell in row.cells:
+            yield str(cell.heading.label), str(cell.value)
+
+
 def numbers_of(part):
     """Every number of a part that leads to a list, by its address."""
-    cells = [cell.value for row in part.table.rows for cell in row.cells] if part.table else []
-    shown = [str(fact.value) for fact in part.facts] + [str(cell) for cell in cells]
-    found = re.findall(r'<a href="([^"]+)">([\d,]+)</a>', " ".join(shown))
+    shown = " ".join(value for _, value in values_of(part))
+    found = re.findall(r'<a href="(/admin/\w+/\w+/(?:\?[^"]+)?)">(?:seal )?([\d,]+)(?: [\w ]+)?</a>', shown)
     return {html.unescape(url): int(number.replace(",", "")) for url, number in found}
+
+
+def unlinked(part):
+    """The labels of numbers that lead nowhere; names, moments and key check values are none."""
+    of_names = r"<(a|time|code)\b.*?</\1>|\bof [\w-]+"
+    return {
+        (part.name, label)
+        for label, value in values_of(part)
+        if re.search(r"\d", re.sub("<[^>]+>", "", re.sub(of_names, "", value, flags=re.DOTALL)))
+    }
+
+
+# What stands in such a row is on the page to which its name leads.
+ROWS_OF_ONE_THING = {"hsm", "nodes", "notices", "acts"}
+WITHOUT_A_LIST = {
+    ("requests", "Now"),  # a rate
+    ("requests", "Failed (5xx)"),  # its share, beside the number
+    ("requests", "p50"),
+    ("requests", "p99"),
+    ("projects", "Made in 24 hours"),  # rows of three lists; the project's page has them
+}
 
 
 class TestNumbers:
     def test_each_is_the_length_of_the_list_it_leads_to(self, store, console):
-        counted = [part for part in page().parts if part.name not in {"requests", "nodes"}]
+        counted = [part for part in page().parts if part.name != "requests"]  # of which copies are kept
         numbers = {url: number for part in counted for url, number in numbers_of(part).items()}
         del numbers["/admin/orders_app/order/?state=waiting"]  # the queue's depth leads there too
 
         found = {url: console.get(url).context["cl"].result_count for url in numbers}
 
         assert found == numbers
-        assert len(numbers) > 10
+        assert len(numbers) > 25
+
+    def test_each_leads_somewhere(self, store):
+        assert set().union(*(unlinked(part) for part in page().parts)) == WITHOUT_A_LIST
 
     def test_nothing_is_counted_twice_in_a_moment(self, project, django_assert_max_num_queries):
         page()
 
-        with django_assert_max_num_queries(8):
+        with django_assert_max_num_queries(9):
             dashboard(admin.site, now=timezone.now())
 
     def test_projects_near_a_quota_are_shown_and_listed(self, mkek, console):
@@ -97,7 +131,8 @@ class TestNumbers:
     def test_secrets_of_each_mkek_add_up(self, store):
         table = part("keys").table
 
-        assert sum(int(row.cells[-1].value) for row in table.rows) == Payload.objects.count()
+        secrets = [re.search(r">(\d+)<", row.cells[-1].value)[1] for row in table.rows]
+        assert sum(map(int, secrets)) == Payload.objects.count()
 
 
 class TestRequests:
@@ -162,6 +197,29 @@ class TestNodes:
         node("b", colour="green")
         assert "All well" in page().health.state
 
+    def test_an_open_promotion_is_named(self, mkek):
+        node("a", colour="green")
+        promotion = Promotion.objects.create(started_by="olga", reason="r")
+
+        assert "Running" in part("nodes").facts[0].value
+        assert f"/admin/nodes/promotion/{promotion.pk}/" in part("nodes").facts[0].value
+        assert "All well" in page().health.state
+
+    @pytest.mark.parametrize(
+        ("state", "word", "sentence"),
+        [
+            ("stopped", "Trouble", "A promotion has stopped: api2 is silent."),
+            ("rolling_back", "Attention", "A promotion is being rolled back."),
+        ],
+    )
+    def test_one_that_does_not_go_on_is_trouble(self, mkek, state, word, sentence):
+        node("a", colour="green")
+        Promotion.objects.create(started_by="olga", reason="r", state=state, problem="api2 is silent.")
+
+        assert word in page().health.state
+        assert page().health.sentence == sentence
+        assert word in part("nodes").state
+
     def test_a_silent_node_stands_first(self, mkek):
         node("a", colour="green")
         node("z", colour="blue", heartbeat_at=timezone.now() - timedelta(minutes=3))
@@ -225,6 +283,35 @@ class TestHealth:
         health = page().health
         assert "Trouble" in health.state
         assert health.sentence == "The audit trail of api2 is not whole: see Audit chains."
+
+    @pytest.mark.parametrize(
+        ("urgencies", "word", "sentence"),
+        [
+            ([Urgency.NOW], "Trouble", "1 urgent notice: notice 0"),
+            ([Urgency.NOW, Urgency.NOW, Urgency.SOON], "Trouble", "2 urgent notices, the first: notice 0"),
+            ([Urgency.SOON, Urgency.SOON], "Attention", "2 notices, the first: notice 0"),
+        ],
+    )
+    def test_is_not_all_well_while_a_notice_is_open(self, mkek, urgencies, word, sentence):
+        for number, urgency in enumerate(urgencies):
+            Notice.objects.create(key=str(number), kind="k", urgency=urgency, text=f"notice {number}")
+
+        health = page().health
+
+        assert word in health.state
+        assert health.sentence == sentence
+        assert word in part("notices").state
+
+    def test_an_acknowledged_notice_is_looked_after(self, mkek):
+        Notice.objects.create(key="k", kind="k", urgency=Urgency.NOW, text="t", acknowledged_by="olga")
+
+        assert "All well" in page().health.state
+
+    def test_what_a_notice_says_is_for_those_who_may_see_it(self, mkek, console_of):
+        Notice.objects.create(key="k", kind="k", urgency=Urgency.NOW, text="of a secret name")
+
+        assert "of a secret name" not in console_of(None).get("/admin/").content.decode()
+        assert "of a secret name" in console_of(VIEWER).get("/admin/").content.decode()
 
     def test_old_failures_are_history(self, project):
         place(project, age=timedelta(days=2), status="ERROR")

@@ -46,9 +46,9 @@ NAMES = {"Keepsite", "UTC", "CSV", "JSON", "ms", "min"}  # and units
 COMMON = frozenset(
     re.findall(
         r"\w+",
-        "all an and any are as at back by for from good has have if in is it its left more never no nobody none"
-        " not nothing now of off on one only open or other since some that the then they this to under until"
-        " up was well were what who will with within without yes yet",
+        "all an and any are as at back by for from good has have if in is it its left more never no nobody"
+        " none not nothing now of off on one only open or other since some that the then they this to under"
+        " until up was well were what who will with within without yes yet",
     )
 )
 

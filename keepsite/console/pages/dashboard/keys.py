@@ -28,6 +28,7 @@ from keepsite.readonly import (
     text,
 )
 from keepsite.translation import gettext_lazy
+from secrets_app.models import Secret
 
 NAME, RUNS_NAME = "keys", "rotation"
 SHOWN_RUNS = 5
@@ -120,11 +121,11 @@ def _tone(stock: Stock) -> Tone:
 
 def _of(label: str, generations: list[Generation], state: str) -> Fact:
     secrets = sum(one.secrets for one in generations)
-    url = list_url(ProjectKEK, state=state)
+    words = ngettext("seal %(count)s secret", "seal %(count)s secrets", secrets)
     return Fact(
         label=label,
-        value=link(url, text(len(generations))),
-        note=many(secrets, ngettext("seal %(count)s secret", "seal %(count)s secrets", secrets)),
+        value=link(list_url(ProjectKEK, state=state), text(len(generations))),
+        note=link(list_url(Secret, sealed=state), many(secrets, words)),
     )
 
 
@@ -180,7 +181,7 @@ def _table(stock: Stock) -> Table | None:
                 mkek_pill(mkek),
                 code(mkek.kcv),
                 link(list_url(ProjectKEK, mkek=mkek.id), text(pkeks[mkek.id])),
-                secrets[mkek.id],
+                link(list_url(Secret, mkek=mkek.id), text(secrets[mkek.id])),
             )
             for mkek in shown[:SHOWN_MKEKS]
         ),

@@ -21,6 +21,7 @@ from keepsite.readonly import (
     text,
 )
 from keepsite.translation import gettext_lazy
+from secrets_app.models import Secret
 
 NAME = "projects"
 SHOWN_ACTIVE = 5
@@ -82,7 +83,10 @@ def _table(projects: list[ProjectUse]) -> Table | None:
                 detail_url(Project, project.id),
                 breakable(project.external_id),
                 project.made_lately,
-                project.used["secrets"],
+                link(
+                    list_url(Secret, project=project.external_id, state="live"),
+                    text(project.used["secrets"]),
+                ),
             )
             for project in projects
         ),
