@@ -151,6 +151,21 @@ class TestRequests:
         assert "Missing: gone" in shown.note
         assert sum(column.answered + column.refused + column.failed for column in shown.chart.columns) == 100
 
+    def test_latency_is_drawn_by_five_minutes_with_gaps(self, db):
+        now = timezone.now()
+        fast, slow = [100, *[0] * 12], [0] * 9 + [100, *[0] * 3]
+        report("a", now, requests=[[minute_of(now) - age, 0, 0, fast] for age in (0, 12)])
+        report("b", now, requests=[[minute_of(now) - 13, 0, 0, slow]])
+
+        curve = part("requests").curve
+
+        p50, p99 = curve.lines
+        assert (p50.name, p99.name) == ("p50", "p99")
+        assert [len(line.stretches) for line in curve.lines] == [2, 2]
+        assert p99.stretches[0].startswith("450,2.0 500,2.0")  # the slowest of the hour, at the top
+        assert p99.stretches[1].startswith("550,")
+        assert "p99 2.5\N{NO-BREAK SPACE}ms to 2.5\N{NO-BREAK SPACE}s." in curve.words
+
     def test_what_is_older_than_an_hour_is_left_out(self, db):
         now = timezone.now()
         report("a", now, requests=[[minute_of(now) - 61, 0, 0, [10, *[0] * 12]]])
