@@ -12,8 +12,10 @@ from keepsite.fleet.models import NodeReport
 from keepsite.identity.models import APIKey
 from keepsite.keyring.models import MKEK
 from keepsite.nodes.models import Node, Promotion
+from keepsite.notices.finding import find
 from keepsite.notices.models import Notice, Urgency
 from keepsite.projects.models import Project, ProjectQuota
+from keepsite.readonly import detail_url, list_url
 from keepsite.trail.models import AuditChain
 from orders_app.models import Order
 from secrets_app.models import Payload, Secret
@@ -327,6 +329,20 @@ class TestHealth:
 
         assert "of a secret name" not in console_of(None).get("/admin/").content.decode()
         assert "of a secret name" in console_of(VIEWER).get("/admin/").content.decode()
+
+    @pytest.mark.parametrize(("limit", "is_due"), [(730, True), (900, False), (0, False)])
+    def test_an_old_mkek_is_due(self, mkek, settings, console, limit, is_due):
+        settings.MKEK_MAX_DAYS = limit
+        MKEK.objects.update(created_at=timezone.now() - timedelta(days=800))
+        find(timezone.now())
+
+        listed = console.get(list_url(MKEK, state="due")).context["cl"].result_list
+        said = "days ago, so it is due" in console.get(detail_url(MKEK, mkek.pk)).content.decode()
+
+        told = f"The MKEK {mkek.label} was generated more than 730 days ago: replace it."
+        assert (page().health.sentence == told) == is_due
+        assert ("Attention" in part("keys").state, list(listed) == [mkek], said) == (is_due,) * 3
+        assert Notice.objects.filter(kind="mkek-due").exists() == is_due
 
     def test_old_failures_are_history(self, project):
         place(project, age=timedelta(days=2), status="ERROR")

@@ -245,7 +245,7 @@ class TestCauses:
         with CaptureQueriesContext(connection) as queries:
             look(timezone.now())
 
-        assert len(queries) == 18
+        assert len(queries) == 19
 
 
 class TestLife:
