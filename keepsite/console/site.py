@@ -93,6 +93,7 @@ class ConsoleSite(AdminSite):
             **super().each_context(request),
             "navigation": navigation(self, request) if is_open else (),
             "waiting_acts": standing.waiting_acts if standing and is_open and may_decide else 0,
+            "settled_acts": standing.settled_acts if standing and is_open and may_decide else 0,
             "zone_cookie": COOKIE,
         }
 
