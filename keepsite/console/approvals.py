@@ -111,11 +111,11 @@ class Asked:
 class OwnFilter(ChoiceFilter):
     """What the reader asked for."""
 
-    title = gettext_lazy("asked for by you")
+    title = gettext_lazy("yours")
     parameter_name = "own"
     options = (
-        ("all", gettext_lazy("whatever became of it")),
-        ("settled", gettext_lazy("decided or expired in the past 24 hours")),
+        ("all", gettext_lazy("asked for by you")),
+        ("settled", gettext_lazy("settled in 24 hours")),
     )
 
     def __init__(
