@@ -66,7 +66,7 @@ def part(nodes: list[Node], promotion: Promotion | None, *, now: datetime) -> Pa
     return Part(
         name=NAME,
         title=_("Nodes"),
-        state=mark(tone if nodes else Tone.QUIET, good=_("Well") if nodes else _("None")),
+        state=mark(tone if nodes or tones else Tone.QUIET, good=_("Well") if nodes else _("None")),
         facts=(*_promotion(promotion), *(_figures(nodes, heard) if nodes else ())),
         table=Table(
             caption=_("Nodes"),
