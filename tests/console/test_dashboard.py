@@ -319,6 +319,15 @@ class TestHealth:
         assert health.sentence == sentence
         assert word in part("notices").state
 
+    def test_what_a_notice_says_is_not_said_twice(self, project):
+        place(project, age=timedelta(minutes=12))
+        Notice.objects.create(key="k", kind="orders-stuck", urgency=Urgency.NOW, text="1 order waits")
+
+        health = page().health
+
+        assert health.sentence.startswith("1 order waits, the oldest for 12")
+        assert [remark.sentence for remark in health.remarks] == ["1 urgent notice."]
+
     def test_an_acknowledged_notice_is_looked_after(self, mkek):
         Notice.objects.create(key="k", kind="k", urgency=Urgency.NOW, text="t", acknowledged_by="olga")
 

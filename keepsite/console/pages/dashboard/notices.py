@@ -1,3 +1,4 @@
+from collections.abc import Sequence
 from datetime import datetime
 
 from django.contrib.humanize.templatetags.humanize import intcomma
@@ -53,19 +54,27 @@ def part(notices: OpenNotices, *, now: datetime) -> Part:
     )
 
 
-def troubles(notices: OpenNotices) -> list[Trouble]:
-    """How many there are of the most urgent, and what the first says: all is not well while one is open."""
+def troubles(notices: OpenNotices, *, beside: Sequence[Trouble]) -> list[Trouble]:
+    """How many there are of the most urgent: all is not well while one is open.
+
+    What the first says stands there too, unless something as bad is told ``beside``, mostly the same.
+    """
     if not notices.shown:
         return []
     first = notices.shown[0]
-    if first.urgency == Urgency.NOW:
-        number, tone = notices.urgent, Tone.BAD
-        words = ngettext(
+    is_urgent = first.urgency == Urgency.NOW
+    number, tone = (notices.urgent, Tone.BAD) if is_urgent else (notices.total, Tone.WARNING)
+    is_told = any(trouble.tone in {tone, Tone.BAD} for trouble in beside)
+    words = {
+        (True, True): ngettext("%(count)s urgent notice.", "%(count)s urgent notices.", number),
+        (True, False): ngettext(
             "%(count)s urgent notice: %(text)s", "%(count)s urgent notices, the first: %(text)s", number
-        )
-    else:
-        number, tone = notices.total, Tone.WARNING
-        words = ngettext("%(count)s notice: %(text)s", "%(count)s notices, the first: %(text)s", number)
+        ),
+        (False, True): ngettext("%(count)s notice.", "%(count)s notices.", number),
+        (False, False): ngettext(
+            "%(count)s notice: %(text)s", "%(count)s notices, the first: %(text)s", number
+        ),
+    }[is_urgent, is_told]
     sentence = words % {"count": intcomma(number), "text": first.text}
     return [Trouble(tone=tone, sentence=sentence, part=NAME)]
 

@@ -71,8 +71,9 @@ def dashboard(
         *nodes.troubles(registered, promotion, now=now),
         *projects.troubles(stock),
         *health.expiring_keys(stock),
-        *(notices.troubles(told) if may_see(Notice) else ()),  # their texts name what only some may see
     ]
+    if may_see(Notice):  # their texts name what only some may see
+        troubles += notices.troubles(told, beside=troubles)
     return Dashboard(
         as_of=clock(now),
         counted=clock(stock.counted_at),
