@@ -83,4 +83,6 @@ def _counted(
     rows: QuerySet[ActRequest], *, same: str
 ) -> QuerySet[ActRequest, Any]:  # Any: a row of one number
     """How many; ``same`` is a column in which they do not differ, for only groups can be counted so."""
-    return rows.order_by().values(same).annotate(count=Count("pk")).values("count")
+    of_all = rows.order_by().values(same).annotate(count=Count("pk"))
+    counts: QuerySet[ActRequest, Any] = of_all.values("count")
+    return counts
