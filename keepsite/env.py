@@ -142,6 +142,10 @@ SCHEMA: dict[str, tuple[type, Any]] = {
         int,
         3_600,
     ),  # a replaced key may still be used by what began before: not retired
+    "KEEPSITE_MKEK_MAX_DAYS": (
+        int,
+        730,
+    ),  # an older current MKEK is due to be replaced; 0: age does not matter
     "KEEPSITE_PKEK_MAX_DAYS": (int, 365),  # an older pKEK is due to be replaced; 0: age does not matter
     "KEEPSITE_PKEK_MAX_ENCRYPTIONS": (
         int,
