@@ -11,17 +11,23 @@ from datetime import timedelta
 
 import pytest
 from django.db import connection
+from django.utils import timezone
 from hypothesis import HealthCheck, given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
 from keepsite.api import limits
+from keepsite.api.exceptions import error_response
 from keepsite.idempotency import jobs
+from keepsite.idempotency.errors import TwinInProgress
 from keepsite.idempotency.models import AcceptedRequest
+from keepsite.idempotency.services import KeyedRequest
+from keepsite.identity.principal import Principal
 from keepsite.ids import new_id
 from keepsite.schedule import jobs as registered_jobs
 from orders_app.models import Order
 from secrets_app.models import Container, Payload, Secret
+from secrets_app.services import Description, create_secret
 from tests.support.callers import Caller, path_of
 from tests.support.conformance import operation_of
 from tests.support.rows import written_rows
@@ -333,6 +339,21 @@ class TestTwins:
         assert len({answer["Location"] for answer in answers}) == 1
         assert Secret.objects.count() == Payload.objects.count() == 2
         assert api.get(f"{path_of(answers[0]['Location'])}/payload").content == b"correct horse"
+
+    def test_one_that_comes_second_makes_nothing_and_may_ask_again(self, api):
+        now, actor = (
+            timezone.now(),
+            Principal(project_id="p1", user_id="u1", roles={"member"}, method="local"),
+        )
+        twins = [KeyedRequest.of(KEY, caller=actor, kind="secret", body={}, now=now) for _ in range(2)]
+        create_secret(actor=actor, description=Description(), keyed=twins[0])
+
+        with pytest.raises(TwinInProgress) as refused:
+            create_secret(actor=actor, description=Description(), keyed=twins[1])
+
+        assert Secret.objects.count() == 1
+        answer = error_response(refused.value)
+        assert (answer.status_code, answer["Retry-After"]) == (409, "1")
 
     def test_need_the_quota_of_one(self, at_once, settings):
         settings.QUOTAS = settings.QUOTAS | {"secrets": 2}
