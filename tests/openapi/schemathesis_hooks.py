@@ -7,6 +7,7 @@ from datetime import datetime
 
 import schemathesis
 from hypothesis import strategies as st
+from schemathesis import GenerationMode
 from schemathesis.specs.openapi.checks import use_after_free
 
 from keepsite.ids import new_id
@@ -78,7 +79,7 @@ def before_call(context, case, kwargs):
 def use_each_key_once(context, case, kwargs):
     """Name each request anew: a used key is refused, or finds what may be deleted; no schema says so."""
     key = (case.headers or {}).get("Idempotency-Key")
-    if key is None:
+    if key is None or case.meta.generation.mode is GenerationMode.NEGATIVE:
         return
     if (bare := key.strip('"')) in _USED_KEYS:
         case.headers["Idempotency-Key"] = new_id()
