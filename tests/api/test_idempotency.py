@@ -11,6 +11,7 @@ from datetime import timedelta
 
 import pytest
 from django.db import connection
+from django.test import RequestFactory
 from django.utils import timezone
 from hypothesis import HealthCheck, given
 from hypothesis import settings as hypothesis_settings
@@ -18,6 +19,8 @@ from hypothesis import strategies as st
 
 from keepsite.api import limits
 from keepsite.api.exceptions import error_response
+from keepsite.api.idempotency import make_once
+from keepsite.errors import QuotaReached
 from keepsite.idempotency import jobs
 from keepsite.idempotency.errors import TwinInProgress
 from keepsite.idempotency.models import AcceptedRequest
@@ -49,6 +52,7 @@ MALFORMED = [
     "x" * 256, f'"{"x" * 256}"',
 ]  # fmt: skip
 CKR_GENERAL_ERROR = 0x05
+MEMBER = Principal(project_id="p1", user_id="u1", roles=frozenset({"member"}), method="local")
 
 
 def keyed(api, path, body, key=KEY):
@@ -340,16 +344,25 @@ class TestTwins:
         assert Secret.objects.count() == Payload.objects.count() == 2
         assert api.get(f"{path_of(answers[0]['Location'])}/payload").content == b"correct horse"
 
+    def test_a_refusal_gives_way_to_what_the_twin_has_made(self, api):
+        twins = []
+
+        def make(_keyed):
+            twins.append(keyed(api, "/v1/secrets", TEXT))  # and takes the last of a quota
+            raise QuotaReached(resource="secrets", limit=1)
+
+        request = RequestFactory(headers={"Idempotency-Key": KEY}).post("/v1/secrets")
+        found = make_once(request, kind="secret", body=TEXT, make=make, caller=MEMBER)
+
+        assert [path_of(twin["Location"]) for twin in twins] == [f"/v1/secrets/{found}"]
+
     def test_one_that_comes_second_makes_nothing_and_may_ask_again(self, api):
-        now, actor = (
-            timezone.now(),
-            Principal(project_id="p1", user_id="u1", roles={"member"}, method="local"),
-        )
-        twins = [KeyedRequest.of(KEY, caller=actor, kind="secret", body={}, now=now) for _ in range(2)]
-        create_secret(actor=actor, description=Description(), keyed=twins[0])
+        now = timezone.now()
+        twins = [KeyedRequest.of(KEY, caller=MEMBER, kind="secret", body={}, now=now) for _ in range(2)]
+        create_secret(actor=MEMBER, description=Description(), keyed=twins[0])
 
         with pytest.raises(TwinInProgress) as refused:
-            create_secret(actor=actor, description=Description(), keyed=twins[1])
+            create_secret(actor=MEMBER, description=Description(), keyed=twins[1])
 
         assert Secret.objects.count() == 1
         answer = error_response(refused.value)
