@@ -51,6 +51,8 @@ SCHEMA: dict[str, tuple[type, Any]] = {
     "KEEPSITE_QUOTA_ORDERS": (int, -1),
     "KEEPSITE_QUOTA_CONTAINERS": (int, -1),
     "KEEPSITE_QUOTA_CONSUMERS": (int, -1),
+    # repeated requests
+    "KEEPSITE_IDEMPOTENCY_H": (float, 24.0),  # hours for which an Idempotency-Key counts; 0: none does
     # who may call
     "KEEPSITE_AUTH": (str, "local"),  # local, keystone, noauth
     "KEEPSITE_KEYSTONE_URL": (str, ""),  # https://keystone.example:5000

@@ -48,6 +48,7 @@ INSTALLED_APPS = [
     "keepsite.trail.apps.TrailConfig",
     "keepsite.fleet.apps.FleetConfig",
     "keepsite.nodes.apps.NodesConfig",
+    "keepsite.idempotency.apps.IdempotencyConfig",
     "keepsite.api.apps.ApiConfig",
     "secrets_app.apps.SecretsAppConfig",
     "orders_app.apps.OrdersAppConfig",
@@ -161,6 +162,9 @@ QUOTAS = {
     "consumers": env("KEEPSITE_QUOTA_CONSUMERS"),
     "cas": -1,
 }
+
+# Repeated requests
+IDEMPOTENCY_H = env("KEEPSITE_IDEMPOTENCY_H")
 
 # Who may call
 AUTH = env("KEEPSITE_AUTH")

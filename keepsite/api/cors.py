@@ -12,6 +12,7 @@ from django.conf import settings
 from django.http import HttpRequest, HttpResponse
 from django.utils.cache import patch_vary_headers
 
+from keepsite.api.idempotency import HEADER as IDEMPOTENCY_KEY
 from keepsite.api.microversions import HEADER as MICROVERSION
 from keepsite.api.middleware import is_api_path
 from keepsite.api.request_id import HEADER as REQUEST_ID
@@ -20,7 +21,15 @@ from keepsite.identity.paths import normalised
 
 METHODS = ("GET", "PUT", "POST", "DELETE", "PATCH")
 # What a page may send beside the headers that are nobody's concern.
-HEADERS = ("X-Auth-Token", "X-Service-Token", "Content-Encoding", MICROVERSION, REQUEST_ID, *NOAUTH_HEADERS)
+HEADERS = (
+    "X-Auth-Token",
+    "X-Service-Token",
+    "Content-Encoding",
+    IDEMPOTENCY_KEY,
+    MICROVERSION,
+    REQUEST_ID,
+    *NOAUTH_HEADERS,
+)
 SIMPLE = (
     "Accept",
     "Accept-Language",

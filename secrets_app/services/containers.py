@@ -8,6 +8,7 @@ from django.utils import timezone
 
 from keepsite import audit, writes
 from keepsite.errors import Conflict, InvalidInput, NotFound
+from keepsite.idempotency.services import KeyedRequest
 from keepsite.identity import policy
 from keepsite.identity.principal import Principal
 from keepsite.ids import new_id
@@ -40,15 +41,23 @@ class Place:
 
 
 def create_container(
-    *, actor: Principal, kind: ContainerType, name: str | None, places: Sequence[Place]
+    *,
+    actor: Principal,
+    kind: ContainerType,
+    name: str | None,
+    places: Sequence[Place],
+    keyed: KeyedRequest | None = None,
 ) -> Container:
     """Make a container of secrets of the caller's project.
+
+    That ``keyed`` made it is committed together with it.
 
     Raises:
         NotAllowed: ``actor`` may not make containers.
         QuotaReached: the project has as many containers as it may.
         InvalidInput: a name or a secret twice, or names that the type does not take.
         NotFound: a secret is not in the caller's project, or expired.
+        TwinInProgress: a request with the key of ``keyed`` was first.
 
     Source: Barbican API v1, POST /v1/containers.
     """
@@ -77,6 +86,8 @@ def create_container(
     ]
 
     def insert() -> None:
+        if keyed is not None:
+            keyed.remember(container.id)
         quotas.claim(project, "containers", existing)
         container.save(force_insert=True)
         ContainerSecret.objects.bulk_create(rows)

@@ -7,6 +7,7 @@ from django.utils import timezone
 
 from keepsite import audit, writes
 from keepsite.errors import Conflict, InvalidInput, NotFound
+from keepsite.idempotency.services import KeyedRequest
 from keepsite.identity import policy
 from keepsite.identity.principal import Principal
 from keepsite.ids import new_id
@@ -45,16 +46,23 @@ class NewPayload:
     content_type: ContentType
 
 
-def create_secret(*, actor: Principal, description: Description, payload: NewPayload | None = None) -> Secret:
+def create_secret(
+    *,
+    actor: Principal,
+    description: Description,
+    payload: NewPayload | None = None,
+    keyed: KeyedRequest | None = None,
+) -> Secret:
     """Make a secret of the caller's project, with its payload if there is one yet.
 
-    On return both are committed; on any error neither exists.
+    On return both are committed, and that ``keyed`` made them; on any error nothing is.
 
     Raises:
         NotAllowed: ``actor`` may not create secrets.
         QuotaReached: the project has as many secrets as it may.
         InvalidInput: the expiration is not in the future.
         TooLarge: the payload is longer than KEEPSITE_MAX_PAYLOAD_BYTES.
+        TwinInProgress: a request with the key of ``keyed`` was first.
         Unavailable: no token, or no database, could serve.
 
     Source: Barbican API v1, POST /v1/secrets.
@@ -72,6 +80,8 @@ def create_secret(*, actor: Principal, description: Description, payload: NewPay
     sealed = None if payload is None or pkek is None else seal_for(secret, payload, pkek=pkek)
 
     def insert() -> None:
+        if keyed is not None:
+            keyed.remember(secret.id)
         quotas.claim(project, "secrets", existing)
         insert_secrets([(secret, sealed)])
 
