@@ -27,7 +27,9 @@ WITHOUT = {
     "a worker ends what a client ordered; the order says what came of it": {
         "order.fulfilled", "order.failed",
     },
-    "reads, and changes nothing": {"payload.read", "{noun}.exported", "audit_chain.verified"},
+    "reads, and changes nothing": {
+        "payload.read", "request.repeated", "{noun}.exported", "audit_chain.verified",
+    },
     "begins or ends a session, or did not": {
         "operator.logged_in", "operator.logged_out", "operator.login_refused",
     },
