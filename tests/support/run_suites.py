@@ -32,6 +32,7 @@ NOT_ABOUT_THE_DATABASE = (
     "tests/identity/test_policy_tools.py",
     "tests/clients/test_go_wire.py",
     "tests/clients/test_openstack_cli.py",
+    "tests/clients/test_verbs.py",
     "tests/cluster/test_colour.py",
     "tests/cluster/test_hsm_faults.py",
     "tests/cluster/test_chaos_orders.py",  # brings a MariaDB of its own
@@ -42,6 +43,7 @@ ON_MARIADB_ALONE = (
     "tests/clients/test_barbicanclient.py",
     "tests/clients/test_castellan.py",
     "tests/clients/test_openstacksdk.py",
+    "tests/clients/test_services.py",
     "tests/console/test_readonly.py",
     "tests/fuzz",
     "tests/cluster/test_no_leaks.py",
