@@ -16,6 +16,7 @@ from secrets_app.services.containers import (
     create_container,
     delete_container,
     remove_secret,
+    withdraw_container,
 )
 from secrets_app.services.metadata import (
     add_metadatum,
@@ -99,5 +100,6 @@ __all__ = [
     "rows_of_project",
     "store_payload",
     "target_of",
+    "withdraw_container",
     "withdraw_secret",
 ]
