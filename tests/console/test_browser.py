@@ -35,6 +35,16 @@ FOCUSED = """() => {
     const focused = document.activeElement;
     return [focused.innerText.trim(), getComputedStyle(focused).outlineStyle];
 }"""
+SENT_TWICE = """() => {
+    const form = document.querySelector(".act-form");
+    const told = document.querySelector("[data-busy-told]");
+    const seen = { prevented: [] };
+    document.addEventListener("submit", (sending) => seen.prevented.push(sending.defaultPrevented));
+    for (const time of [1, 2]) form.querySelector("[type=submit]").click();
+    Object.assign(seen, { busy: form.ariaBusy, told: told.textContent });
+    dispatchEvent(new PageTransitionEvent("pageshow", { persisted: true }));
+    return { ...seen, busyOnceBack: form.ariaBusy, toldOnceBack: told.textContent };
+}"""
 
 
 @pytest.fixture(scope="module")
@@ -365,6 +375,21 @@ class TestActs:
 
         page.get_by_text("This is not the same as “planted”.").wait_for()
         assert violations(page) == []
+
+    def test_a_form_that_was_sent_says_so_and_is_sent_once(self, page, stocked, scheme):
+        name = f"slow {scheme}"
+        call(stocked, "/v1/secrets", name=name, payload="x", payload_content_type="text/plain")
+        first(page, f"secrets_app/secret/?q=slow+{scheme}")
+        page.get_by_role("link", name="Delete").click()
+        page.get_by_label("Reason").fill("a test")
+        page.get_by_label("to confirm").fill(name)
+
+        seen = page.evaluate(SENT_TWICE)
+
+        assert seen["prevented"] == [False, True]
+        assert (seen["busy"], seen["told"][:8]) == ("true", "Working.")
+        assert (seen["busyOnceBack"], seen["toldOnceBack"]) == ("false", "")
+        page.get_by_text("is deleted, and can be restored").wait_for()
 
     def test_an_export_is_a_file(self, page):
         page.goto("/admin/secrets_app/secret/?q=planted")
