@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from django.contrib.admin.templatetags.admin_list import result_headers
 from django.contrib.admin.views.main import ORDER_VAR, PAGE_VAR, SEARCH_VAR, ChangeList
@@ -76,6 +76,7 @@ class Option:
 class Choice:
     """A filter: a select box."""
 
+    template: ClassVar[str] = "console/parts/_choice.html"
     name: str
     label: str
     options: tuple[Option, ...]
@@ -84,6 +85,18 @@ class Choice:
     def is_made(self) -> bool:
         """Whether anything but the first option, which is everything, is chosen."""
         return any(option.is_chosen for option in self.options[1:])
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TypedChoice(Choice):
+    """A filter: a field to type into; its options are everything and what was typed."""
+
+    template: ClassVar[str] = "console/parts/_typed_choice.html"
+
+    @property
+    def value(self) -> str:
+        """What was typed."""
+        return next((option.value for option in self.options if option.is_chosen), "")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -185,7 +198,8 @@ def _choice(spec: Any) -> Choice:  # Any: one of our ChoiceFilters, which Django
         Option(value=str(value), label=str(label), is_chosen=str(value) == spec.value())
         for value, label in spec.lookup_choices
     )
-    return Choice(name=spec.parameter_name, label=spec.title, options=(everything, *options))
+    shape = TypedChoice if spec.is_typed else Choice
+    return shape(name=spec.parameter_name, label=spec.title, options=(everything, *options))
 
 
 def _table(found: ChangeList, admin: "ReadOnlyAdmin") -> Table:
