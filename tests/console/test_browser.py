@@ -239,6 +239,16 @@ class TestZone:
         assert zones == {"UTC+0545"}  # Kathmandu's has no letters
 
 
+class TestLists:
+    def test_the_head_stays_in_sight(self, page):
+        page.set_viewport_size({"width": 1440, "height": 300})
+        page.goto("/admin/trail/auditrecord/")
+        page.locator("tbody tr").last.scroll_into_view_if_needed()
+
+        assert page.locator("tbody th").first.bounding_box()["y"] < 0
+        assert page.locator("thead th").first.bounding_box()["y"] == 0
+
+
 class TestEditing:
     def test_no_address_edits(self, context, stocked):
         page = context.new_page()
