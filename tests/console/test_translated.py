@@ -19,6 +19,7 @@ from django.utils.translation import trans_real
 from keepsite.approvals.models import ActRequest
 from keepsite.console.checks import languages_have_translations
 from keepsite.console.zones import known_zones
+from orders_app.wishes import ASYMMETRIC, SYMMETRIC
 from secrets_app.models import Secret
 from tests.console.pages import act_url, declared_acts, detail_pages, list_pages
 from tests.console.plausible import fill
@@ -31,6 +32,8 @@ FROM_ELSEWHERE = re.compile(
     r"https?://\S+: \[Errno \d+\] [\w ]+|[a-z]+/[\w.+-]+"
 )  # errors of sockets, media types
 NAMES = {"Keepsite", "UTC", "CSV", "JSON", "ms", "min"}  # and units
+
+ALGORITHMS = {re.sub(r"\d.*", "", name.upper()) for name in (*SYMMETRIC, *ASYMMETRIC)}
 
 
 class Bracketing(trans_real.DjangoTranslation):
@@ -91,7 +94,7 @@ def untranslated(html, known):
 
 def vocabulary():
     """Every word of the database's data; columns of fixed choices are none, since their values have words."""
-    found = set(NAMES)
+    found = NAMES | ALGORITHMS
     for model in apps.get_models():
         free = [
             field.name
