@@ -5,17 +5,19 @@ from datetime import datetime
 from typing import Any
 
 from django import forms
+from django.conf import settings
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
 from keepsite import audit
 from keepsite.acts import Act, Outcome, ReasonForm, one_by_one
-from keepsite.acts.recovery import PurgeOverdue, PurgeRows, RestoreRows
-from keepsite.readonly import Heading, Row, Table, Tone, breakable, detail_url, moment, short_id, text
+from keepsite.acts.recovery import DeleteRows, PurgeOverdue, PurgeRows, RestoreRows
+from keepsite.readonly import Fact, Heading, Row, Table, Tone, breakable, detail_url, moment, short_id, text
 from keepsite.translation import gettext_lazy
 from orders_app import dead_letters, recovery
 from orders_app.interventions import LONGEST_REASON_CHARS, cancel_order, retry_order
 from orders_app.models import DeadLetter, Order
+from orders_app.services import withdraw_order
 from orders_app.words import STATUSES
 from secrets_app.services import Purging, chosen_in_console, deleted_before, purge
 
@@ -155,6 +157,57 @@ class CancelOrders(Act):
             several=ngettext("%(count)s order is cancelled.", "%(count)s orders are cancelled.", done),
         )
         return Outcome(done=words, refused=refused)
+
+
+class DeleteOrders(DeleteRows):
+    """Delete orders; what they made stays."""
+
+    permission = "orders_app.delete_order"
+
+    def title(self, rows: Any) -> str:  # Any: orders
+        """What the page asks."""
+        return (
+            _("Delete the %(row)s") % {"row": rows[0]}
+            if len(rows) == 1
+            else ngettext("Delete %(count)s order", "Delete %(count)s orders", len(rows))
+            % {"count": len(rows)}
+        )
+
+    def lead(self, rows: Any) -> str:  # noqa: ARG002  # Any: orders
+        """What that means, of those that still wait too."""
+        return _(
+            "No client sees it from then on; what it made stays. It can be restored here for %(days)s days,"
+            " then it is purged. One that still waits is never made, and cannot be restored: its client"
+            " places it anew."
+        ) % {"days": settings.RECOVERY_DAYS}
+
+    def facts(self, rows: Any) -> tuple[Fact, ...]:  # Any: orders
+        """How many are lost for good."""
+        waiting = sum(row.status == Order.Status.PENDING for row in rows)
+        return (
+            Fact(
+                label=_("Still waiting"),
+                value=text(waiting),
+                note=_("These cannot be restored. To end them with a word to their clients, cancel them."),
+            ),
+        )
+
+    def table(self, rows: Any) -> Table:  # Any: orders
+        """Which."""
+        return _orders(rows)
+
+    def withdraw(self, row: Any, *, actor: audit.Actor, reason: str) -> None:  # Any: an order
+        """One of them."""
+        withdraw_order(row.pk, actor=actor, reason=reason)
+
+    def words(self, rows: Any, done: int) -> str:  # Any: orders
+        """What has come of it."""
+        return _told(
+            rows,
+            done,
+            one=_("The %(row)s is deleted."),
+            several=ngettext("%(count)s order is deleted.", "%(count)s orders are deleted.", done),
+        )
 
 
 class RestoreOrders(RestoreRows):
@@ -318,6 +371,7 @@ ORDER_ACTS: tuple[Act, ...] = (
     RetryOrders(),
     CancelOrders(),
     ORDER_RESTORE,
+    DeleteOrders(),
     PurgeRows(
         noun=gettext_lazy("order"),
         nouns=gettext_lazy("orders"),

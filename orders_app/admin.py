@@ -4,7 +4,7 @@ from typing import Any, ClassVar
 
 from django.conf import settings
 from django.contrib import admin
-from django.db.models import Q
+from django.db.models import Q, QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.utils import timezone
 from django.utils.html import format_html
@@ -45,6 +45,7 @@ from orders_app.acts import LETTER_ACTS, ORDER_ACTS, ORDER_RESTORE
 from orders_app.figures import RecentDepths, waiting_figures
 from orders_app.models import DeadLetter, Order
 from orders_app.recovery import FINISHED
+from orders_app.wishes import ASYMMETRIC, SYMMETRIC
 from orders_app.words import LETTER_STATES, STATUSES, TYPES
 from secrets_app.models import Secret
 
@@ -60,6 +61,18 @@ class OrderTypeFilter(ChoiceFilter):
     title = gettext_lazy("type")
     parameter_name = "type"
     options = ((Order.Type.KEY, gettext_lazy("key")), (Order.Type.ASYMMETRIC, gettext_lazy("key pair")))
+
+
+class OrderAlgorithmFilter(ChoiceFilter):
+    """What the key is for, however its client spelt it."""
+
+    title = gettext_lazy("algorithm")
+    parameter_name = "algorithm"
+    options = tuple((name, name.upper()) for name in (*SYMMETRIC, *ASYMMETRIC))
+
+    def chosen(self, rows: QuerySet[Any], choice: str) -> QuerySet[Any]:  # Any: orders
+        """Orders of that algorithm."""
+        return rows.filter(meta__algorithm__iexact=choice)
 
 
 class OrderAgeFilter(CreatedFilter):
@@ -99,9 +112,9 @@ class OrderAdmin(ActingAdmin):
     }
     list_display = ("label", "state", "shown_project", "wish", "tries", "created", "outlook")
     number_columns = frozenset({"tries"})
-    list_filter = (StateFilter, OrderTypeFilter, OrderAgeFilter, ProjectFilter)
-    search_fields = ("=id", "=secret_id", "=project__external_id")
-    search_help_text = gettext_lazy("Id, ref, secret id or project id")
+    list_filter = (StateFilter, OrderTypeFilter, OrderAgeFilter, OrderAlgorithmFilter, ProjectFilter)
+    search_fields = ("=id", "=secret_id", "=project__external_id", "meta__name")
+    search_help_text = gettext_lazy("Name, id, ref, secret id or project id")
     list_select_related = ("project",)
     acts = ORDER_ACTS
     export_fields: ClassVar = {

@@ -49,6 +49,7 @@ class ActingAdmin(ReadOnlyAdmin):
 
     acts: ClassVar[tuple[Act, ...]] = ()
     export_fields: ClassVar[Mapping[str, str]] = {}  # heading to look-up; never anything ``unseen``
+    export_lists: ClassVar[Mapping[str, str]] = {}  # likewise, of what a row has several of
 
     def get_urls(self) -> list[URLPattern]:
         """The read-only ones, and one of each act."""
@@ -149,7 +150,8 @@ class ActingAdmin(ReadOnlyAdmin):
             reason=request.GET.urlencode(),
         )
         response = StreamingHttpResponse(
-            exported(found, self.export_fields, kind=kind), content_type=MEDIA_TYPES[kind]
+            exported(found, self.export_fields, kind=kind, lists=self.export_lists),
+            content_type=MEDIA_TYPES[kind],
         )
         name = f"keepsite-{noun}-{timezone.now():%Y%m%d-%H%M%S}.{kind}"
         response["Content-Disposition"] = f'attachment; filename="{name}"'

@@ -2,7 +2,8 @@
 
 import csv
 import json
-from collections.abc import Iterator, Mapping
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -15,25 +16,48 @@ MEDIA_TYPES = {"csv": "text/csv; charset=utf-8", "json": "application/json"}
 _FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\n")
 
 
-def exported(rows: QuerySet[Any], fields: Mapping[str, str], *, kind: str) -> Iterator[str]:  # Any: any model
+def exported(
+    rows: QuerySet[Any],  # Any: any model
+    fields: Mapping[str, str],
+    *,
+    kind: str,
+    lists: Mapping[str, str] | None = None,
+) -> Iterator[str]:
     """``rows`` as CSV or JSON, a thousand at a time; ``fields`` maps headings to look-ups.
 
-    Rows come in the order of their ids, so that one that changes meanwhile is neither
-    skipped nor repeated.  Texts that a spreadsheet would run have a ' in front, in CSV.
+    ``lists`` does so of what a row has several of; they come last, in CSV with a space
+    between them.  Rows come in the order of their ids, so that one that changes meanwhile
+    is neither skipped nor repeated.  Texts that a spreadsheet would run have a ' in front,
+    in CSV.
     """
-    values = _values(rows, tuple(fields.values()))
-    return _csv(tuple(fields), values) if kind == "csv" else _json(tuple(fields), values)
+    lists = lists or {}
+    values = _values(rows, tuple(fields.values()), tuple(lists.values()))
+    return (_csv if kind == "csv" else _json)((*fields, *lists), values)
 
 
-def _values(rows: QuerySet[Any], lookups: tuple[str, ...]) -> Iterator[tuple[Any, ...]]:  # Any: columns
+def _values(
+    rows: QuerySet[Any], lookups: tuple[str, ...], listed: tuple[str, ...]
+) -> Iterator[tuple[Any, ...]]:  # Any: columns
     ordered = rows.order_by("pk").values_list("pk", *lookups)
     last = None
     while True:
         page = list((ordered if last is None else ordered.filter(pk__gt=last))[:PAGE_ROWS])
-        yield from (tuple(columns) for _, *columns in page)
+        several = [_several(rows, path, [pk for pk, *_ in page]) for path in listed]
+        yield from ((*columns, *(found[pk] for found in several)) for pk, *columns in page)
         if len(page) < PAGE_ROWS:
             return
         last = page[-1][0]
+
+
+def _several(
+    rows: QuerySet[Any], path: str, pks: Sequence[Any]
+) -> defaultdict[Any, list[Any]]:  # Any: columns
+    """What each of these rows has at ``path``, sorted."""
+    found: defaultdict[Any, list[Any]] = defaultdict(list)
+    having = rows.model._default_manager.filter(pk__in=pks, **{f"{path}__isnull": False})  # noqa: SLF001  # Django's API
+    for pk, value in having.order_by("pk", path).values_list("pk", path):
+        found[pk].append(value)
+    return found
 
 
 class _Line:

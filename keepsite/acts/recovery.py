@@ -1,6 +1,7 @@
-"""Acts on what was deleted, the same for every noun: bring it back, or delete it for good."""
+"""Acts of deletion, the same for every noun: delete with a way back, bring it back, delete it for good."""
 
 import time
+from abc import abstractmethod
 from collections.abc import Callable, Collection
 from datetime import datetime, timedelta
 from typing import Any, Protocol
@@ -136,6 +137,43 @@ class Purge(Protocol):
         is_enough: Callable[[], bool],
     ) -> None:
         """Delete all that is due, batch by batch, until ``is_enough``."""
+
+
+class DeleteRows(Act):
+    """Delete rows as their clients would, each by itself; the recovery window begins."""
+
+    name = "withdraw"
+    label = gettext_lazy("Delete")
+    scope = "many"
+    tone = Tone.BAD
+    is_destructive = True
+
+    def applies_to(self, row: Any, *, now: datetime) -> bool:  # noqa: ARG002  # Any: a row of the noun
+        """What is deleted is not deleted again."""
+        return row.deleted_at is None
+
+    def table(self, rows: Rows) -> Table:
+        """Which."""
+        return chosen_table(rows)
+
+    @abstractmethod
+    def withdraw(self, row: Any, *, actor: audit.Actor, reason: str) -> None:  # Any: a row of the noun
+        """Call the service, which deletes it in a transaction of its own.
+
+        Raises:
+            KeepsiteError: it is left as it was.
+        """
+
+    @abstractmethod
+    def words(self, rows: Rows, done: int) -> str:
+        """What has come of it, ``done`` being how many are deleted, at least one."""
+
+    def perform(
+        self, rows: Rows, *, actor: audit.Actor, wanted: dict[str, Any]
+    ) -> Outcome:  # Any: form values
+        """Each in a transaction of its own."""
+        done, refused = one_by_one(rows, lambda row: self.withdraw(row, actor=actor, reason=wanted["reason"]))
+        return Outcome(done=self.words(rows, done) if done else "", refused=refused)
 
 
 class RestoreRows(Act):

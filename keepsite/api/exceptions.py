@@ -1,5 +1,6 @@
 """The only place where an error meets a status."""
 
+import sys
 from collections.abc import Mapping
 from http import HTTPStatus
 from typing import Any
@@ -9,6 +10,7 @@ from django.conf import settings
 from django.core.exceptions import RequestDataTooBig, SuspiciousOperation, TooManyFieldsSent
 from django.db import Error as DatabaseError
 from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
+from django.template.loader import render_to_string
 from django.views import defaults
 from rest_framework import exceptions as drf
 from rest_framework.response import Response
@@ -126,9 +128,9 @@ def page_not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
 
 
 def server_error(request: HttpRequest) -> HttpResponse:
-    """Django's 500: an error outside of the API's views."""
+    """Django's 500: an error outside of the API's views; what will pass is a 503 for people too."""
     if request.path_info.startswith("/admin/"):
-        return defaults.server_error(request)
+        return _away_page(sys.exc_info()[1]) or defaults.server_error(request)
     return _with_length(JsonResponse(error_body(500, errors.KeepsiteError.public), status=500))
 
 
@@ -136,6 +138,16 @@ def bad_request(request: HttpRequest, exception: Exception) -> JsonResponse:  # 
     """Django's 400: a Host header that is not ours, and the like."""
     body = error_body(400, "The request was refused. Check the Host header against KEEPSITE_ALLOWED_HOSTS.")
     return _with_length(JsonResponse(body, status=400))
+
+
+def _away_page(error: BaseException | None) -> HttpResponse | None:
+    """What people read while a part is away; None for an error that trying again does not mend."""
+    is_database = isinstance(error, DatabaseError) and writes.is_passing(error)
+    away = database_away(error) if isinstance(error, DatabaseError) and is_database else error
+    if not isinstance(away, errors.Unavailable):
+        return None
+    page = render_to_string("503.html", {"is_database": is_database, "words": away.public})
+    return HttpResponse(page, status=HTTPStatus.SERVICE_UNAVAILABLE, headers=error_headers(away))
 
 
 def _with_length(response: JsonResponse) -> JsonResponse:

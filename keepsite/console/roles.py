@@ -40,8 +40,11 @@ _EXPORT = frozenset(
     {
         "identity.export_apikey",
         "orders_app.export_order",
+        "secrets_app.export_acl",
         "secrets_app.export_container",
+        "secrets_app.export_containerconsumer",
         "secrets_app.export_secret",
+        "secrets_app.export_secretconsumer",
     }
 )
 # What can be undone, or harms one client at most; to expire secrets (delete_secret too) can not.
@@ -58,12 +61,14 @@ _OPERATE = frozenset(
         "nodes.steer_promotion",
         "notices.acknowledge_notice",
         "orders_app.cancel_order",
+        "orders_app.delete_order",
         "orders_app.discard_deadletter",
         "orders_app.replay_deadletter",
         "orders_app.restore_order",
         "orders_app.retry_order",
         "projects.set_quota_of_project",
         "projects.suspend_project",
+        "secrets_app.delete_container",
         "secrets_app.delete_secret",
         "secrets_app.restore_container",
         "secrets_app.restore_secret",

@@ -27,9 +27,7 @@ def _start(*, request: HttpRequest | None, **_: Any) -> None:  # Any: what Djang
 def why_ended(request: HttpRequest) -> str:
     """Why this session is over, in words for its operator; empty while it is not, and then it is kept alive.
 
-    What a page fetches by itself keeps no session alive: browsers say so in ``Sec-Fetch-Dest``.
-
-    Source: W3C, Fetch Metadata Request Headers.
+    What a page fetches by itself keeps no session alive.
     """
     session, now = request.session, int(time.time())
     started_at = session.setdefault(STARTED_AT, now)  # it was opened by a release without limits
@@ -42,10 +40,20 @@ def why_ended(request: HttpRequest) -> str:
         return _("You were logged out after %(duration)s without a click. Log in again.") % {
             "duration": _words(settings.CONSOLE_IDLE_S)
         }
-    is_click = request.headers.get("Sec-Fetch-Dest") != "empty"
-    if is_click and now - seen_at >= min(NOTE_EVERY_S, settings.CONSOLE_IDLE_S / 4):
+    if not _is_fetched_by_a_page(request) and now - seen_at >= min(NOTE_EVERY_S, settings.CONSOLE_IDLE_S / 4):
         session[SEEN_AT] = now
     return ""
+
+
+def _is_fetched_by_a_page(request: HttpRequest) -> bool:
+    """Whether no click is behind it: the browser says so, or a live part asks how things are.
+
+    Browsers say it in ``Sec-Fetch-Dest``, but only over https or to localhost.
+
+    Source: W3C, Fetch Metadata Request Headers.
+    """
+    view = (request.resolver_match.url_name if request.resolver_match else "") or ""
+    return request.headers.get("Sec-Fetch-Dest") == "empty" or f"_{view}".endswith("_live")
 
 
 def _words(duration_s: int) -> str:

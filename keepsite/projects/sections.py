@@ -89,7 +89,13 @@ def audit_section(project: Project, site: AdminSite) -> Section:
     )
     return Section(
         title=_("Audit"),
-        facts=(Fact(label=_("Of its callers"), value=_all(records, project)),),
+        facts=(
+            Fact(label=_("Of its callers"), value=_all(records, project)),
+            Fact(
+                label=_("Done to it"),
+                value=link(list_url(records, to_project=project.external_id), text(_("the whole list"))),
+            ),
+        ),
         table=Table(caption=_("Newest audit records"), headings=RECORD_HEADINGS, rows=rows) if rows else None,
         note="" if rows else _("Nothing was collected of it yet."),
     )

@@ -16,6 +16,9 @@ class ChoiceFilter(admin.SimpleListFilter):
     """A filter of one choice among a few, shown as a select box beside the search."""
 
     options: ClassVar[Sequence[tuple[str, str]]] = ()
+    is_typed: ClassVar[bool] = (
+        False  # shown as a field to type into, since there may be too many to choose from
+    )
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> Sequence[tuple[str, str]]:  # noqa: ARG002  # Any: Django's
         """The choices, each with its words."""
@@ -113,11 +116,20 @@ class ExpiringFilter(ChoiceFilter):
 
 
 class ProjectFilter(ChoiceFilter):
-    """One project, by the id clients use; pages link to it, since a box of all projects could be endless."""
+    """One project, by the id clients use, which is typed: a box of all projects could be endless."""
 
     title = gettext_lazy("project")
     parameter_name = "project"
+    is_typed = True
     paths: ClassVar[tuple[str, ...]] = ("project__external_id",)  # any of them
+
+    def has_output(self) -> bool:
+        """It is always offered."""
+        return True
+
+    def value(self) -> str | None:
+        """What was typed, without blanks around it."""
+        return (super().value() or "").strip() or None
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> Sequence[tuple[str, str]]:  # noqa: ARG002  # Any: Django's
         """The project that was asked for, if one was."""

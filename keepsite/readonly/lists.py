@@ -90,6 +90,18 @@ class Choice:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class TypedChoice(Choice):
+    """A filter: a field to type into; its options are everything and what was typed."""
+
+    template: ClassVar[str] = "console/parts/_typed_choice.html"
+
+    @property
+    def value(self) -> str:
+        """What was typed."""
+        return next((option.value for option in self.options if option.is_chosen), "")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class DayField:
     """A filter: a day that is typed; ``fault`` says why it cannot be meant."""
 
@@ -219,7 +231,8 @@ def _choice(spec: Any) -> Choice | DayField:  # Any: one of our filters, which D
         Option(value=str(value), label=str(label), is_chosen=str(value) == spec.value())
         for value, label in spec.lookup_choices
     )
-    return Choice(name=spec.parameter_name, label=spec.title, options=(everything, *options))
+    shape = TypedChoice if spec.is_typed else Choice
+    return shape(name=spec.parameter_name, label=spec.title, options=(everything, *options))
 
 
 def _table(found: ChangeList, admin: "ReadOnlyAdmin") -> Table:

@@ -43,6 +43,7 @@ from keepsite.trail.filters import (
     OfProjectFilter,
     OutcomeFilter,
     ToFilter,
+    ToProjectFilter,
     WhatFilter,
     WhenFilter,
 )
@@ -79,7 +80,16 @@ class AuditRecordAdmin(ActingAdmin):
         commands=("manage.py audit_collect",),
     )
     list_display = ("label", "when", "who", "about", "shown_project", "ended", "shown_node")
-    list_filter = (WhatFilter, OutcomeFilter, WhenFilter, FromFilter, ToFilter, NodeFilter, OfProjectFilter)
+    list_filter = (
+        WhatFilter,
+        OutcomeFilter,
+        WhenFilter,
+        FromFilter,
+        ToFilter,
+        NodeFilter,
+        OfProjectFilter,
+        ToProjectFilter,
+    )
     search_fields = ("=user", "=action", "=subject", "=request_id", "=project")
     search_help_text = gettext_lazy("User, action, object id or ref, request id, project")
     ordering = ("-at", "pk")

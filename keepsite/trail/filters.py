@@ -8,6 +8,7 @@ from django.db.models import Q, QuerySet
 from django.http import HttpRequest
 from django.utils import timezone
 
+from keepsite.projects.models import Project
 from keepsite.readonly import ChoiceFilter, FromDayFilter, ProjectFilter, ToDayFilter
 from keepsite.trail.models import AuditChain
 from keepsite.trail.reading import UNREADABLE
@@ -123,3 +124,15 @@ class OfProjectFilter(ProjectFilter):
     """Of which project."""
 
     paths = ("project",)
+
+
+class ToProjectFilter(ProjectFilter):
+    """What was done to which project, by operators and by services."""
+
+    title = gettext_lazy("done to project")
+    parameter_name = "to_project"
+
+    def chosen(self, rows: Rows, choice: str) -> Rows:
+        """Records name it by the id of its row, or by the clients' where there was none."""
+        ids = Project.objects.filter(external_id=choice).values_list("pk", flat=True)
+        return rows.filter(subject__in=[f"project:{name}" for name in (choice, *ids)])

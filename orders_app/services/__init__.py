@@ -1,5 +1,5 @@
 from orders_app.services.claims import Claim, ClaimLost, claim, fail, fulfil, fulfil_together, release
-from orders_app.services.orders import OFFERED, delete_order, place_order, target_of
+from orders_app.services.orders import OFFERED, delete_order, place_order, target_of, withdraw_order
 
 __all__ = [
     "OFFERED",
@@ -13,4 +13,5 @@ __all__ = [
     "place_order",
     "release",
     "target_of",
+    "withdraw_order",
 ]

@@ -1,5 +1,6 @@
-"""What clients do with orders: place them, and delete them."""
+"""What clients do with orders: place them, and delete them, as operators may too."""
 
+from datetime import datetime
 from typing import Any
 
 from django.utils import timezone
@@ -92,6 +93,36 @@ def delete_order(order: Order, *, actor: Principal) -> None:
     Source: Barbican API v1, DELETE /v1/orders/{order_id}.
     """
     policy.require("order:delete", actor, target_of(order))
+    _mark_deleted(order)
+    audit.record("order.deleted", actor=actor, subject=order)
+
+
+def withdraw_order(order_id: str, *, actor: audit.Actor, reason: str) -> Order:
+    """Delete an order of whatever project, as an operator; what it made stays.
+
+    One that has ended stays for the recovery window.  One that waits is given up for
+    good: a worker that is at it drops it, and its pass phrase is forgotten.
+
+    Raises:
+        NotAllowed: ``actor`` is no operator.
+        NotFound: there is no such order, or it is deleted already.
+    """
+    audit.require_operator(actor)
+    order: Order | None = Order.objects.live().filter(id=order_id).select_related("project").first()
+    if order is None:
+        raise NotFound(f"There is no order {order_id}, or it is deleted already.")
+    deleted_at = _mark_deleted(order)
+    audit.record(
+        "order.deleted",
+        actor=actor,
+        subject=order,
+        reason=reason,
+        change=audit.Change(before={"deleted_at": None}, after={"deleted_at": deleted_at}),
+    )
+    return order
+
+
+def _mark_deleted(order: Order) -> datetime:
     now = timezone.now()
 
     def mark() -> None:
@@ -100,4 +131,4 @@ def delete_order(order: Order, *, actor: Principal) -> None:
         forget_passphrase(order)
 
     writes.commit(mark, committed=Order.objects.filter(id=order.id, deleted_at=now).exists)
-    audit.record("order.deleted", actor=actor, subject=order)
+    return now

@@ -4,10 +4,12 @@ from typing import Any, ClassVar
 
 from django.contrib import admin
 from django.db.models import Q, QuerySet
+from django.db.models.functions import Coalesce
 from django.http import HttpRequest
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
 
+from keepsite.acts import ActingAdmin
 from keepsite.projects.models import Project
 from keepsite.readonly import (
     CreatedFilter,
@@ -15,7 +17,6 @@ from keepsite.readonly import (
     EmptyState,
     Fact,
     ProjectFilter,
-    ReadOnlyAdmin,
     Section,
     StateFilter,
     Tone,
@@ -40,7 +41,7 @@ class ACLProjectFilter(ProjectFilter):
 
 
 @admin.register(ACL)
-class ACLAdmin(ReadOnlyAdmin):
+class ACLAdmin(ActingAdmin):
     """Which secrets and containers are private, or opened to users of other projects."""
 
     title = gettext_lazy("ACL")
@@ -67,6 +68,18 @@ class ACLAdmin(ReadOnlyAdmin):
     )
     search_help_text = gettext_lazy("User id, or secret or container by name, id or ref")
     ordering = ("-updated_at",)
+    export_fields: ClassVar = {
+        "id": "id",
+        "secret_id": "secret_id",
+        "secret_name": "secret__name",
+        "container_id": "container_id",
+        "container_name": "container__name",
+        "project": "project_of_it",
+        "project_access": "project_access",
+        "created": "created_at",
+        "updated": "updated_at",
+    }
+    export_lists: ClassVar = {"users": "users__user_id"}
 
     def states(self, now: datetime) -> Mapping[str, Q]:  # noqa: ARG002  # they do not change with time
         """A private one may name users, too."""
@@ -80,7 +93,8 @@ class ACLAdmin(ReadOnlyAdmin):
         """ACLs with what they are about and how many users they name."""
         acls: QuerySet[ACL] = super().get_queryset(request)
         return acls.select_related("secret__project", "container__project").annotate(
-            readers=counted(ACL, "users")
+            readers=counted(ACL, "users"),
+            project_of_it=Coalesce("secret__project__external_id", "container__project__external_id"),
         )
 
     def detail(self, row: ACL, *, now: datetime) -> Detail:

@@ -11,7 +11,7 @@ from django.utils.translation import ngettext
 from keepsite import audit
 from keepsite.acts import Act, Outcome, one_by_one
 from keepsite.acts.act import Rows
-from keepsite.acts.recovery import PurgeOverdue, PurgeRows, RestoreRows, chosen_table
+from keepsite.acts.recovery import DeleteRows, PurgeOverdue, PurgeRows, RestoreRows
 from keepsite.readonly import (
     Fact,
     Heading,
@@ -25,7 +25,7 @@ from keepsite.readonly import (
 )
 from keepsite.translation import gettext_lazy
 from secrets_app import services
-from secrets_app.models import ContainerSecret, SecretConsumer
+from secrets_app.models import ContainerConsumer, ContainerSecret, SecretConsumer
 
 EXPIRE_HEADINGS = tuple(
     Heading(label=label)
@@ -38,19 +38,10 @@ EXPIRE_HEADINGS = tuple(
 )
 
 
-class DeleteSecrets(Act):
-    """Delete secrets as their clients would; the recovery window begins."""
+class DeleteSecrets(DeleteRows):
+    """Delete secrets, for whoever uses them too."""
 
-    name = "withdraw"
-    label = gettext_lazy("Delete")
     permission = "secrets_app.delete_secret"
-    scope = "many"
-    tone = Tone.BAD
-    is_destructive = True
-
-    def applies_to(self, row: Any, *, now: datetime) -> bool:  # noqa: ARG002  # Any: a secret; also what has expired
-        """A secret is deleted once."""
-        return row.deleted_at is None
 
     def title(self, rows: Rows) -> str:
         """What the page asks."""
@@ -72,17 +63,12 @@ class DeleteSecrets(Act):
         """Who uses them."""
         return _users_of(rows)
 
-    def table(self, rows: Rows) -> Table:
-        """Which."""
-        return chosen_table(rows)
+    def withdraw(self, row: Any, *, actor: audit.Actor, reason: str) -> None:  # Any: a secret
+        """One of them."""
+        services.withdraw_secret(row.pk, actor=actor, reason=reason)
 
-    def perform(
-        self, rows: Rows, *, actor: audit.Actor, wanted: dict[str, Any]
-    ) -> Outcome:  # Any: form values
-        """Each in a transaction of its own."""
-        done, refused = one_by_one(
-            rows, lambda row: services.withdraw_secret(row.pk, actor=actor, reason=wanted["reason"])
-        )
+    def words(self, rows: Rows, done: int) -> str:
+        """What has come of it."""
         words = (
             _("The secret %(row)s is deleted, and can be restored for %(days)s days.")
             if len(rows) == 1
@@ -92,8 +78,64 @@ class DeleteSecrets(Act):
                 done,
             )
         )
-        told = {"row": rows[0], "count": done, "days": settings.RECOVERY_DAYS}
-        return Outcome(done=words % told if done else "", refused=refused)
+        return words % {"row": rows[0], "count": done, "days": settings.RECOVERY_DAYS}
+
+
+class DeleteContainers(DeleteRows):
+    """Delete containers; the secrets in them stay."""
+
+    permission = "secrets_app.delete_container"
+
+    def title(self, rows: Rows) -> str:
+        """What the page asks."""
+        return (
+            _("Delete the container %(row)s") % {"row": rows[0]}
+            if len(rows) == 1
+            else ngettext("Delete %(count)s container", "Delete %(count)s containers", len(rows))
+            % {"count": len(rows)}
+        )
+
+    def lead(self, rows: Rows) -> str:  # noqa: ARG002  # the same for all
+        """What that means."""
+        return _(
+            "No client sees it from then on; the secrets in it stay. It can be restored here for %(days)s"
+            " days, then it is purged."
+        ) % {"days": settings.RECOVERY_DAYS}
+
+    def facts(self, rows: Rows) -> tuple[Fact, ...]:
+        """Who uses them, and what they hold."""
+        ids = [row.pk for row in rows]
+        used = ContainerConsumer.objects.filter(container__in=ids, deleted_at=None)
+        held = ContainerSecret.objects.filter(container__in=ids, secret__deleted_at=None)
+        return (
+            Fact(
+                label=_("Consumers"),
+                value=text(used.count()),
+                note=_("Services that said they use them. They are not asked, and lose access too."),
+            ),
+            Fact(
+                label=_("Secrets"),
+                value=text(held.values("secret").distinct().count()),
+                note=_("They stay, for whoever may read them."),
+            ),
+        )
+
+    def withdraw(self, row: Any, *, actor: audit.Actor, reason: str) -> None:  # Any: a container
+        """One of them."""
+        services.withdraw_container(row.pk, actor=actor, reason=reason)
+
+    def words(self, rows: Rows, done: int) -> str:
+        """What has come of it."""
+        words = (
+            _("The container %(row)s is deleted, and can be restored for %(days)s days.")
+            if len(rows) == 1
+            else ngettext(
+                "%(count)s container is deleted, and can be restored for %(days)s days.",
+                "%(count)s containers are deleted, and can be restored for %(days)s days.",
+                done,
+            )
+        )
+        return words % {"row": rows[0], "count": done, "days": settings.RECOVERY_DAYS}
 
 
 class ExpireSecrets(Act):
@@ -238,6 +280,7 @@ CONTAINER_ACTS: tuple[Act, ...] = (
         permission="secrets_app.restore_container",
         restore=services.restore_container,
     ),
+    DeleteContainers(),
     PurgeRows(
         noun=gettext_lazy("container"),
         nouns=gettext_lazy("containers"),

@@ -7,6 +7,7 @@ from django.db.models import Q
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
 
+from keepsite.acts import ActingAdmin
 from keepsite.projects.models import Project
 from keepsite.readonly import (
     CreatedFilter,
@@ -14,7 +15,6 @@ from keepsite.readonly import (
     EmptyState,
     Fact,
     ProjectFilter,
-    ReadOnlyAdmin,
     Section,
     StateFilter,
     Tone,
@@ -30,7 +30,7 @@ from keepsite.translation import gettext_lazy
 from secrets_app.models import Container, ContainerConsumer, Secret, SecretConsumer
 
 
-class ConsumerAdmin(ReadOnlyAdmin):
+class ConsumerAdmin(ActingAdmin):
     """Notes of services that they use something; which kind, its two children say."""
 
     state_words: ClassVar = {
@@ -131,6 +131,19 @@ class SecretConsumerAdmin(ConsumerAdmin):
         "resource_type": gettext_lazy("resource type"),
     }
     search_fields = ("=id", "=secret__id", "secret__name", "service", "resource_type", "resource_id")
+    export_fields: ClassVar = {
+        "id": "id",
+        "secret_id": "secret_id",
+        "secret_name": "secret__name",
+        "secret_project": "secret__project__external_id",
+        "service": "service",
+        "resource_type": "resource_type",
+        "resource_id": "resource_id",
+        "registered_by": "project__external_id",
+        "created": "created_at",
+        "updated": "updated_at",
+        "removed": "deleted_at",
+    }
     search_help_text = gettext_lazy("Service, resource, or secret by name, id or ref")
     list_select_related = ("secret", "project")
 
@@ -155,6 +168,18 @@ class ContainerConsumerAdmin(ConsumerAdmin):
     list_display = ("name", "state", "url", "uses", "registrar", "since")
     column_words: ClassVar = {"name": gettext_lazy("name"), "url": gettext_lazy("URL")}
     search_fields = ("=id", "=container__id", "container__name", "name", "url")
+    export_fields: ClassVar = {
+        "id": "id",
+        "container_id": "container_id",
+        "container_name": "container__name",
+        "container_project": "container__project__external_id",
+        "name": "name",
+        "url": "url",
+        "registered_by": "project__external_id",
+        "created": "created_at",
+        "updated": "updated_at",
+        "removed": "deleted_at",
+    }
     search_help_text = gettext_lazy("Name, URL, or container by name, id or ref")
     list_select_related = ("container", "project")
 

@@ -29,6 +29,7 @@ class ACL(models.Model):
                 condition=models.Q(secret=None) ^ models.Q(container=None), name="acl_of_one_object"
             ),
         )
+        permissions = (("export_acl", "Can export ACLs"),)
 
     def __str__(self) -> str:
         return _("ACL of %(id)s") % {"id": self.secret_id or self.container_id}

@@ -40,6 +40,7 @@ class SecretConsumer(Consumer):
 
     class Meta:
         constraints = (models.UniqueConstraint(fields=["secret", "sha256"], name="consumer_once_per_secret"),)
+        permissions = (("export_secretconsumer", "Can export what is known about consumers of secrets"),)
 
     def __str__(self) -> str:
         return f"{self.service} {self.resource_type} {self.resource_id}"
@@ -55,6 +56,9 @@ class ContainerConsumer(Consumer):
     class Meta:
         constraints = (
             models.UniqueConstraint(fields=["container", "sha256"], name="consumer_once_per_container"),
+        )
+        permissions = (
+            ("export_containerconsumer", "Can export what is known about consumers of containers"),
         )
 
     def __str__(self) -> str:

@@ -16,6 +16,7 @@ from secrets_app.services.containers import (
     create_container,
     delete_container,
     remove_secret,
+    withdraw_container,
 )
 from secrets_app.services.metadata import (
     add_metadatum,
@@ -100,5 +101,6 @@ __all__ = [
     "shown_in_lists",
     "store_payload",
     "target_of",
+    "withdraw_container",
     "withdraw_secret",
 ]

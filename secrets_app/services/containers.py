@@ -1,6 +1,7 @@
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 
 from django.db import IntegrityError
 from django.db.models import Q
@@ -131,6 +132,37 @@ def delete_container(container: Container, *, actor: Principal) -> None:
     policy.require("container:delete", actor, target_of(container))
     if container.project.external_id != actor.project_id:
         raise NotFound("Container not found.")
+    _mark_deleted(container)
+    audit.record("container.deleted", actor=actor, subject=container)
+
+
+def withdraw_container(container_id: str, *, actor: audit.Actor, reason: str) -> Container:
+    """Delete a container of whatever project, as an operator: for every client at once, consumers or not.
+
+    The secrets in it stay; its row, places and consumers stay for the recovery window.
+
+    Raises:
+        NotAllowed: ``actor`` is no operator.
+        NotFound: there is no such container, or it is deleted already.
+    """
+    audit.require_operator(actor)
+    container: Container | None = (
+        Container.objects.filter(id=container_id, deleted_at=None).select_related("project").first()
+    )
+    if container is None:
+        raise NotFound(f"There is no container {container_id}, or it is deleted already.")
+    deleted_at = _mark_deleted(container)
+    audit.record(
+        "container.deleted",
+        actor=actor,
+        subject=container,
+        reason=reason,
+        change=audit.Change(before={"deleted_at": None}, after={"deleted_at": deleted_at}),
+    )
+    return container
+
+
+def _mark_deleted(container: Container) -> datetime:
     deleted_at = timezone.now()
 
     def mark() -> None:
@@ -142,7 +174,7 @@ def delete_container(container: Container, *, actor: Principal) -> None:
             )
 
     writes.commit(mark, committed=Container.objects.filter(id=container.id, deleted_at=deleted_at).exists)
-    audit.record("container.deleted", actor=actor, subject=container)
+    return deleted_at
 
 
 def add_secret(container: Container, place: Place, *, actor: Principal) -> None:

@@ -32,6 +32,7 @@ LISTS = {
     "acls": "secrets_app/acl",
     "transport-keys": "secrets_app/transportkey",
     "orders": "orders_app/order",
+    "dead-letters": "orders_app/deadletter",
     "mkeks": "keyring/mkek",
     "pkeks": "keyring/projectkek",
     "runs": "keyring/kekrun",
@@ -67,9 +68,9 @@ def chromium():
         browser.close()
 
 
-def new_operator(product, username):
+def new_operator(product, username, *options):
     """The one-time password of a new operator."""
-    return json.loads(product.manage("operator", "create", "--username", username))["password"]
+    return json.loads(product.manage("operator", "create", "--username", username, *options))["password"]
 
 
 def watched(page):
@@ -101,6 +102,32 @@ def choose_password(page, old, new=OWN_PASSWORD):
     page.get_by_label("New password", exact=True).fill(new)
     page.get_by_label("New password again").fill(new)
     page.locator("main").get_by_role("button", name="Change password").click()
+
+
+def do(page, act, told, *, with_axe=False, **answers):
+    """Choose ``act`` on the page of its object, answer all that its page asks, and wait for what came of it.
+
+    ``answers`` are for fields of its own, by name; what every act may ask is answered here.
+    """
+    page.locator(".acts").get_by_role("link", name=act, exact=True).click()
+    form = page.locator(".act-form")
+    form.wait_for()
+    assert not with_axe or violations(page) == [], act
+    answers = {"reason": "a test", "password": OWN_PASSWORD, "typed": asked_phrase(form), **answers}
+    for name, value in answers.items():
+        field = form.locator(f"[name={name}]")
+        if field.count() and field.evaluate("field => field.tagName") == "SELECT":
+            field.select_option(value)
+        elif field.count():
+            field.fill(value)
+    form.locator("button[type=submit]").click()
+    page.get_by_text(told).first.wait_for()
+
+
+def asked_phrase(form):
+    """What a destructive act wants typed."""
+    label = form.locator("label", has_text="to confirm")
+    return label.inner_text().split("“")[1].split("”")[0] if label.count() else ""
 
 
 def violations(page):

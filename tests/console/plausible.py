@@ -10,7 +10,7 @@ import random
 import sys
 from datetime import timedelta
 
-from tests.console.plausible_fleet import fill_fleet
+from tests.console.plausible_fleet import fill_fleet, quarantine
 
 SEED = 20_260_131
 TEAMS = (
@@ -74,6 +74,7 @@ def fill(*, projects=40, secrets=300, orders=60, now=None):
     _containers(chance, made, now)
     _acls(now)
     _orders(chance, orders, made, now)
+    dead_letters(now, to_replay=True)
     _limits(made, now)
     _api_keys(chance, made, now)
     _audit(chance, made, now)
@@ -327,12 +328,14 @@ def _orders(chance, count, projects, now):
             )
         )
     Order.objects.bulk_create(rows)
-    _dead_letters(chance, now)
 
 
-def _dead_letters(chance, now):
+def dead_letters(now, *, to_replay=False):
+    """One in each state; one that is to be replayed only where no relay takes it up."""
     from orders_app.models import DeadLetter
 
+    chance = random.Random(SEED)
+    states = [state for state in DeadLetter.State if to_replay or state != DeadLetter.State.REPLAY]
     DeadLetter.objects.bulk_create(
         DeadLetter(
             id=str(_uuid(chance)),
@@ -345,8 +348,26 @@ def _dead_letters(chance, now):
             arrived_at=now - timedelta(hours=chance.uniform(0.2, 60)),
             settled_at=None if state == DeadLetter.State.KEPT else now,
         )
-        for state in DeadLetter.State
+        for state in states
     )
+
+
+def troubles(now):
+    """What a product that runs has no cause for: orders in trouble, MKEKs to retire, a quarantine."""
+    from keepsite.keyring.models import MKEK
+    from keepsite.projects.models import Project
+    from orders_app.models import Order
+
+    project = Project.objects.get(external_id="p1")
+    for state in (
+        {"status": Order.Status.ERROR, "error_status_code": "500", "error_reason": REASONS[1]},
+        {"status": Order.Status.PENDING, "not_before": now + timedelta(days=1)},
+    ):
+        meta = {"name": "k", "algorithm": "aes", "bit_length": 256, "mode": "cbc", "expiration": None}
+        meta["payload_content_type"] = "application/octet-stream"
+        Order.objects.create(project=project, type=Order.Type.KEY, meta=meta, **state)
+    MKEK.objects.filter(state=MKEK.State.PREVIOUS).update(superseded_at=now - timedelta(days=30))
+    quarantine(now)
 
 
 def _api_keys(chance, projects, now):

@@ -1,6 +1,7 @@
 """Nodes as they might run, and what they might have reported; run alone, they report anew."""
 
 import os
+import random
 from datetime import timedelta
 
 
@@ -82,6 +83,22 @@ def _reports(chance, now, names):
             queues={"keepsite.orders": 12, "keepsite.dead": 0} if name == names[0] else {},
         )
         for name in names
+    )
+
+
+def quarantine(now):
+    """As if a node that has just reported had each member in quarantine."""
+    from keepsite.fleet.models import HSMMember, NodeReport
+
+    members = HSMMember.objects.values_list("name", flat=True)
+    last = int(now.timestamp() // 60)
+    NodeReport.objects.create(
+        node="elsewhere",
+        told_at=now,
+        began_at=now - timedelta(hours=5),
+        requests=[],
+        members={name: _member(random.Random(0), last, {"quarantined": 1}, {}) for name in members},
+        queues={},
     )
 
 

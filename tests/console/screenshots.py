@@ -175,6 +175,13 @@ class Camera:
             ("secret-delete", "secrets_app/secret/?state=live", "Delete"),
             ("secret-purge", "secrets_app/secret/?state=recoverable", "Purge"),
             ("api-key-revoke", "identity/apikey/?state=valid", "Revoke"),
+            ("container-delete", "secrets_app/container/?state=live", "Delete"),
+            ("order-retry", "orders_app/order/?state=failed", "Retry"),
+            ("order-cancel", "orders_app/order/?state=waiting", "Cancel"),
+            ("order-delete", "orders_app/order/?state=waiting", "Delete"),
+            ("dead-letter-discard", "orders_app/deadletter/?state=kept", "Discard"),
+            ("hsm-member-release", "fleet/hsmmember/?q=rack2", "Release from quarantine"),
+            ("notice-acknowledge", "notices/notice/?state=open", "Acknowledge"),
         ):
             self.page.goto(f"{self.url}/admin/{row}")
             self.page.locator("tbody tr").first.get_by_role("link").first.click()

@@ -18,6 +18,7 @@ from tests.console.browser import (
     PHONE,
     choose_password,
     chromium,
+    do,
     log_in,
     new_operator,
     violations,
@@ -33,6 +34,16 @@ PLANTED = "payload-planted-for-the-browser-7f3a"
 FOCUSED = """() => {
     const focused = document.activeElement;
     return [focused.innerText.trim(), getComputedStyle(focused).outlineStyle];
+}"""
+SENT_TWICE = """() => {
+    const form = document.querySelector(".act-form");
+    const told = document.querySelector("[data-busy-told]");
+    const seen = { prevented: [] };
+    document.addEventListener("submit", (sending) => seen.prevented.push(sending.defaultPrevented));
+    for (const time of [1, 2]) form.querySelector("[type=submit]").click();
+    Object.assign(seen, { busy: form.ariaBusy, told: told.textContent });
+    dispatchEvent(new PageTransitionEvent("pageshow", { persisted: true }));
+    return { ...seen, busyOnceBack: form.ariaBusy, toldOnceBack: told.textContent };
 }"""
 
 
@@ -60,7 +71,7 @@ def stocked(product):
     product.key = member
     call(product, "/v1/orders", type="key", meta={"name": "k", "algorithm": "aes", "bit_length": 256})
     product.manage("pkek_rotate", "--project", "p1", "--yes")
-    add_rows(product, "nodes", "notices")
+    add_rows(product, "nodes", "notices", "dead_letters")
     return product
 
 
@@ -228,6 +239,16 @@ class TestZone:
         assert zones == {"UTC+0545"}  # Kathmandu's has no letters
 
 
+class TestLists:
+    def test_the_head_stays_in_sight(self, page):
+        page.set_viewport_size({"width": 1440, "height": 300})
+        page.goto("/admin/trail/auditrecord/")
+        page.locator("tbody tr").last.scroll_into_view_if_needed()
+
+        assert page.locator("tbody th").first.bounding_box()["y"] < 0
+        assert page.locator("thead th").first.bounding_box()["y"] == 0
+
+
 class TestEditing:
     def test_no_address_edits(self, context, stocked):
         page = context.new_page()
@@ -365,6 +386,21 @@ class TestActs:
         page.get_by_text("This is not the same as “planted”.").wait_for()
         assert violations(page) == []
 
+    def test_a_form_that_was_sent_says_so_and_is_sent_once(self, page, stocked, scheme):
+        name = f"slow {scheme}"
+        call(stocked, "/v1/secrets", name=name, payload="x", payload_content_type="text/plain")
+        first(page, f"secrets_app/secret/?q=slow+{scheme}")
+        page.get_by_role("link", name="Delete").click()
+        page.get_by_label("Reason").fill("a test")
+        page.get_by_label("to confirm").fill(name)
+
+        seen = page.evaluate(SENT_TWICE)
+
+        assert seen["prevented"] == [False, True]
+        assert (seen["busy"], seen["told"][:8]) == ("true", "Working.")
+        assert (seen["busyOnceBack"], seen["toldOnceBack"]) == ("false", "")
+        page.get_by_text("is deleted, and can be restored").wait_for()
+
     def test_an_export_is_a_file(self, page):
         page.goto("/admin/secrets_app/secret/?q=planted")
 
@@ -497,6 +533,95 @@ class TestNodes:
         assert page.get_by_role("heading", name="Open promotion").is_visible()
         assert {"Blue", "Green"} <= {*page.locator(".pool h2").all_inner_texts()}
         assert violations(page) == []
+
+
+class TestEveryDaysActs:
+    """Each from the page of its object, answered, and what came of it read; half of them per theme."""
+
+    def test_one_after_the_other(self, browser, page, stocked, scheme):
+        if scheme == "light":
+            self.keys_members_orders_and_containers(page, stocked)
+        else:
+            self.projects_secrets_nodes_and_notices(page, stocked)
+            self.what_is_not_permitted_is_told(browser, stocked, scheme)
+
+    def keys_members_orders_and_containers(self, page, stocked):
+        self.a_new_mkek_takes_over(page)
+        call(stocked, "/v1/containers", type="generic", name="old box", secret_refs=[])
+        add_rows(stocked, "troubles")
+        first(page, "keyring/mkek/?state=previous")
+        do(page, "Retire", "is retired", with_axe=True)
+
+        first(page, "fleet/hsmmember/")
+        do(page, "Release from quarantine", "is looked at again", with_axe=True)
+
+        first(page, "orders_app/order/?state=failed")
+        do(page, "Retry", "is handed out again")
+        wait_until(lambda: page.reload() and page.get_by_role("heading", name="Fulfilled").count())
+        do(page, "Delete", "is deleted")
+        do(page, "Restore", "is back")
+        first(page, "orders_app/order/?state=waiting")
+        do(page, "Cancel", "is cancelled")
+        first(page, "orders_app/deadletter/?state=kept")
+        do(page, "Discard", "is discarded", with_axe=True)
+
+        first(page, "secrets_app/container/?q=old+box")
+        do(page, "Delete", "is deleted, and can be restored")
+        do(page, "Purge", "Purged for good: 1 containers")
+        page.get_by_role("heading", name="Containers").wait_for()
+
+    def a_new_mkek_takes_over(self, page):
+        page.goto("/admin/keyring/mkek/")
+        do(page, "Generate an MKEK", "is generated", label="made-in-a-browser")
+        do(page, "Activate", "is current", with_axe=True)
+        first(page, "keyring/mkek/?state=previous")
+        do(page, "Rewrap its pKEKs", "Done.")
+
+    def projects_secrets_nodes_and_notices(self, page, stocked):
+        page.goto("/admin/identity/apikey/")
+        do(page, "Make an API key", "Your new API key", name="n", project="p7", user="u7")
+        first(page, "projects/project/?q=p7")
+        do(page, "Set quota", "is set", secrets="5")
+        do(page, "Suspend", "is suspended")
+        do(page, "Resume", "is served again")
+
+        for name in ("leaked", "unused"):
+            call(stocked, "/v1/secrets", name=name, payload="x", payload_content_type="text/plain")
+        first(page, "secrets_app/secret/?q=leaked")
+        do(page, "Expire", "has expired")
+        first(page, "secrets_app/secret/?q=unused")
+        do(page, "Delete", "is deleted, and can be restored")
+        do(page, "Purge", "Purged for good: 1 secrets")
+
+        page.goto("/admin/nodes/node/worker2/")
+        do(page, "Drain", "is to be")
+        do(page, "Undrain", "is to be")
+        do(page, "Set colour", "is to be", colour="green")
+
+        first(page, "notices/notice/?state=open")
+        do(page, "Acknowledge", "acknowledged")
+
+    def what_is_not_permitted_is_told(self, browser, stocked, scheme):
+        """In a context of its own, since the browser complains of every 403."""
+        password = new_operator(stocked, "onlooker", "--role", "viewer")
+        context = browser.new_context(base_url=stocked.url, color_scheme=scheme, viewport=PHONE)
+        page = context.new_page()
+        log_in(page, stocked.url, "onlooker", password)
+        choose_password(page, password)
+        page.get_by_role("heading", name="Overview").wait_for()
+
+        assert page.goto("/admin/keyring/mkek/acts/generate/").status == 403
+
+        page.get_by_role("heading", name="You may not do this").wait_for()
+        assert page.evaluate("document.documentElement.scrollWidth") <= PHONE["width"]
+        assert violations(page) == []
+        context.close()
+
+
+def first(page, path):
+    """Open the page of the first row of a list."""
+    page.goto(f"/admin/{path}")
+    page.locator("tbody th a").first.click()
 
 
 class TestTheme:

@@ -5,6 +5,10 @@ from urllib.parse import unquote
 
 import pytest
 
+from keepsite.keyring.models import KEKRun
+from keepsite.nodes.models import Node, Promotion
+from keepsite.readonly import detail_url, list_url
+
 
 def shift(client, **s):
     """As if the session had begun, or been used, so many seconds earlier."""
@@ -12,6 +16,10 @@ def shift(client, **s):
     for name, seconds in s.items():
         session[name] -= seconds
     session.save()
+
+
+def _page_of_first(model):
+    return detail_url(model, model.objects.order_by("pk").first().pk)
 
 
 def words_after(answer, client):
@@ -37,6 +45,18 @@ class TestIdle:
         for _ in range(2):
             shift(console, seen_at=settings.CONSOLE_IDLE_S - 60)
             last = console.get("/admin/", headers={"Sec-Fetch-Dest": "empty"})
+
+        assert last.status_code == 302
+
+    @pytest.mark.parametrize("model", [None, Node, Promotion, KEKRun])
+    def test_nor_do_live_parts_where_browsers_do_not_say_that(self, store, console, settings, model):
+        """As over plain http: no Sec-Fetch-Dest comes along."""
+        at = "/admin/" if model is None else list_url(model) if model is Node else _page_of_first(model)
+        live_url = console.get(at).context["live_url"]
+
+        for _ in range(2):
+            shift(console, seen_at=settings.CONSOLE_IDLE_S - 60)
+            last = console.get(live_url)
 
         assert last.status_code == 302
 

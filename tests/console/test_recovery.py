@@ -2,6 +2,7 @@
 
 from datetime import timedelta
 from functools import partial
+from urllib.parse import urlsplit
 
 import pytest
 from django.utils import timezone
@@ -10,10 +11,11 @@ from keepsite.errors import Conflict, NotAllowed, NotFound
 from keepsite.identity.operators import command_principal
 from keepsite.identity.principal import Principal
 from keepsite.readonly import detail_url, list_url
-from orders_app.models import Order
+from orders_app.models import Order, OrderPassphrase
+from orders_app.services import withdraw_order
 from secrets_app import services
 from secrets_app.admin.acts import SECRET_ACTS
-from secrets_app.models import Container, Payload, Secret, SecretConsumer
+from secrets_app.models import Container, ContainerConsumer, Payload, Secret, SecretConsumer
 from tests.console.pages import act_url
 from tests.support.callers import Caller
 
@@ -172,6 +174,123 @@ class TestExpire:
         console.post(act_url(Secret, "expire", secrets["a"].pk), sent)
 
         assert Secret.objects.live(timezone.now()).count() == 3
+
+
+class TestDeleteContainer:
+    @pytest.fixture
+    def boxes(self, caller, secrets):
+        """Three containers with a secret each, by name; balancers use them."""
+        for name, secret in secrets.items():
+            places = [{"name": "key", "secret_ref": f"http://h/v1/secrets/{secret.pk}"}]
+            made = caller.post(
+                "/v1/containers", {"type": "generic", "name": f"box {name}", "secret_refs": places}
+            )
+            balancer = {"name": "balancer", "URL": "https://balancer.example"}
+            caller.post(f"{urlsplit(made.json()['container_ref']).path}/consumers", balancer)
+        return {container.name: container for container in Container.objects.all()}
+
+    def test_clients_lose_it_and_keep_its_secrets_until_it_is_restored(
+        self, console, caller, secrets, boxes, audited
+    ):
+        box = boxes["box a"]
+        address = f"/v1/containers/{box.pk}"
+        url = act_url(Container, "withdraw", box.pk)
+
+        page = console.get(url).context["page"]
+        console.post(url, {"reason": "asked to", "typed": "box a"})
+        gone = caller.get(address).status_code
+        kept = caller.get(f"{path(secrets['a'])}/payload").status_code
+        assert not ContainerConsumer.objects.filter(container=box, deleted_at=None).exists()
+        console.post(act_url(Container, "restore", box.pk), {"reason": "by mistake"})
+
+        assert {fact.label: fact.value for fact in page.facts} == {"Consumers": "1", "Secrets": "1"}
+        assert (gone, kept, caller.get(address).status_code) == (404, 200, 200)
+        assert len(caller.get(f"{address}/consumers").json()["consumers"]) == 1
+        (deleted,) = audited("container.deleted")
+        assert (deleted["reason"], deleted["user_id"]) == ("asked to", "olga")
+        assert deleted["before"] == {"deleted_at": None}
+        assert deleted["after"]["deleted_at"]
+
+    def test_several_at_once_leave_out_what_is_deleted(self, console, boxes):
+        Container.objects.filter(name="box c").update(deleted_at=timezone.now())
+        ids = [box.pk for box in boxes.values()]
+
+        page = console.get(act_url(Container, "withdraw"), {"id": ids}).context["page"]
+        answer = console.post(
+            act_url(Container, "withdraw"), {"id": page.ids, "reason": "r", "typed": "delete 2"}, follow=True
+        )
+
+        assert "left out" in page.notice.message
+        assert "2 containers are deleted" in answer.content.decode()
+        assert not Container.objects.filter(deleted_at=None).exists()
+
+    def test_one_that_somebody_else_has_just_deleted_is_not_found(self, boxes):
+        Container.objects.update(deleted_at=timezone.now())
+
+        with pytest.raises(NotFound):
+            services.withdraw_container(boxes["box a"].pk, actor=ACTOR, reason="r")
+
+    def test_callers_of_the_api_may_not(self, boxes):
+        admin = Principal(project_id="p1", user_id="u1", roles=frozenset({"admin"}), method="local")
+
+        with pytest.raises(NotAllowed):
+            services.withdraw_container(boxes["box a"].pk, actor=admin, reason="r")
+        assert Container.objects.filter(deleted_at=None).count() == 3
+
+
+class TestDeleteOrder:
+    @pytest.fixture
+    def orders(self, caller):
+        """One that failed, one that waits with its pass phrase."""
+        meta = {"algorithm": "rsa", "bit_length": 2048, "passphrase": "of a key pair"}
+        caller.post("/v1/orders", {"type": "asymmetric", "meta": meta})
+        caller.post("/v1/orders", {"type": "key", "meta": {"algorithm": "aes", "bit_length": 256}})
+        Order.objects.filter(type="key").update(status="ERROR")
+        return {order.type: order for order in Order.objects.all()}
+
+    def test_clients_lose_one_that_has_ended_until_it_is_restored(self, console, caller, orders, audited):
+        order = orders["key"]
+        address = f"/v1/orders/{order.pk}"
+
+        console.post(
+            act_url(Order, "withdraw", order.pk), {"reason": "asked to", "typed": f"key order {order.pk}"}
+        )
+        gone = caller.get(address).status_code
+        console.post(act_url(Order, "restore", order.pk), {"reason": "by mistake"})
+
+        assert (gone, caller.get(address).status_code) == (404, 200)
+        (deleted,) = audited("order.deleted")
+        assert (deleted["reason"], deleted["user_id"]) == ("asked to", "olga")
+        assert deleted["before"] == {"deleted_at": None}
+        assert deleted["after"]["deleted_at"]
+
+    def test_several_at_once_say_how_many_wait_and_forget_their_pass_phrases(self, console, caller, orders):
+        ids = [order.pk for order in orders.values()]
+
+        page = console.get(act_url(Order, "withdraw"), {"id": ids}).context["page"]
+        assert OrderPassphrase.objects.count() == 1
+        answer = console.post(
+            act_url(Order, "withdraw"), {"id": ids, "reason": "r", "typed": "delete 2"}, follow=True
+        )
+
+        assert [(fact.label, fact.value) for fact in page.facts] == [("Still waiting", "1")]
+        assert "2 orders are deleted" in answer.content.decode()
+        assert caller.get("/v1/orders").json()["total"] == 0
+        assert not OrderPassphrase.objects.exists()
+        assert not Order.objects.unclaimed(timezone.now()).exists()
+
+    def test_one_that_is_deleted_is_not_found(self, orders):
+        Order.objects.update(deleted_at=timezone.now())
+
+        with pytest.raises(NotFound):
+            withdraw_order(orders["key"].pk, actor=ACTOR, reason="r")
+
+    def test_callers_of_the_api_may_not(self, orders):
+        admin = Principal(project_id="p1", user_id="u1", roles=frozenset({"admin"}), method="local")
+
+        with pytest.raises(NotAllowed):
+            withdraw_order(orders["key"].pk, actor=admin, reason="r")
+        assert Order.objects.filter(deleted_at=None).count() == 2
 
 
 class TestRestore:

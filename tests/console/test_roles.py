@@ -11,7 +11,7 @@ from keepsite.operators.models import Lockout
 from keepsite.readonly import list_url
 from keepsite.trail.models import AuditRecord
 from orders_app.models import Order
-from secrets_app.models import Container, Secret
+from secrets_app.models import ACL, Container, ContainerConsumer, Secret, SecretConsumer
 from tests.console.pages import act_url, declared_acts, models, rows
 from tests.console.plausible import fill
 
@@ -28,11 +28,13 @@ MAY_ACT = {
     ("Secret", "purge"): {CRYPTO_OFFICER},
     ("Secret", "purge-overdue"): {CRYPTO_OFFICER},
     ("Container", "restore"): {OPERATOR},
+    ("Container", "withdraw"): {OPERATOR},
     ("Container", "purge"): {CRYPTO_OFFICER},
     ("Container", "purge-overdue"): {CRYPTO_OFFICER},
     ("Order", "retry"): {OPERATOR},
     ("Order", "cancel"): {OPERATOR},
     ("Order", "restore"): {OPERATOR},
+    ("Order", "withdraw"): {OPERATOR},
     ("Order", "purge"): {CRYPTO_OFFICER},
     ("Order", "purge-overdue"): {CRYPTO_OFFICER},
     ("AuditChain", "verify"): {AUDITOR},
@@ -71,10 +73,13 @@ MAY_ACT = {
     ("DeadLetter", "discard"): {OPERATOR},
 }
 MAY_EXPORT = {
+    ACL: {OPERATOR, AUDITOR},
     APIKey: {OPERATOR, AUDITOR},
     Container: {OPERATOR, AUDITOR},
+    ContainerConsumer: {OPERATOR, AUDITOR},
     Order: {OPERATOR, AUDITOR},
     Secret: {OPERATOR, AUDITOR},
+    SecretConsumer: {OPERATOR, AUDITOR},
     AuditRecord: {AUDITOR},
 }
 SEEN_BY = {User: {AUDITOR}, Lockout: {OPERATOR, AUDITOR}}  # the rest by every role
@@ -232,6 +237,9 @@ class TestCommand:
 class TestRegistry:
     def test_export_fields_name_nothing_unseen(self):
         for model_admin in admin.site._registry.values():
-            fields = set(getattr(model_admin, "export_fields", {}).values())
+            fields = {
+                *getattr(model_admin, "export_fields", {}).values(),
+                *getattr(model_admin, "export_lists", {}).values(),
+            }
             assert not fields & set(model_admin.unseen)
             assert not [field for field in fields if "cipher" in field or "sha256" in field]

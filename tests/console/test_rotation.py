@@ -323,6 +323,22 @@ class TestPageOfARun:
         assert broken.secret_id in row.url
         assert any("Restore the row from a backup" in cell.value for cell in row.cells)
 
+    @pytest.mark.parametrize(("count", "words"), [(100, None), (1_234, "the newest 100 of 1,234")])
+    def test_failures_that_are_left_out_are_counted(self, console, make_run, count, words):
+        run = make_run(state=State.FAILED, rows_failed=count)
+        KEKRunFailure.objects.bulk_create(
+            KEKRunFailure(run=run, row_kind="payload", row_id=str(number), error="IntegrityFailed")
+            for number in range(count)
+        )
+
+        page = console.get(detail_url(KEKRun, run.pk))
+        refreshed = console.get(page.context["live_url"]).json()["parts"]["failures"]
+
+        assert len(page.context["failures"].rows) == 100
+        for html in (page.content.decode(), refreshed):
+            assert ("These are the newest" in html) == (words is not None)
+            assert words is None or words in html
+
     def test_hsm_away_is_said_and_over_when_it_is_back(self, stored, console, shim):
         start(console, "rotate")
         worked_on(KEKRun.objects.get())

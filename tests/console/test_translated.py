@@ -28,6 +28,7 @@ from keepsite.nodes.models import Node
 from keepsite.operators import second_factor
 from keepsite.projects.models import Project, ProjectQuota
 from orders_app.models import Order
+from orders_app.wishes import ASYMMETRIC, SYMMETRIC
 from secrets_app.models import Secret
 from tests.console.pages import act_url, declared_acts, detail_pages, list_pages, models
 from tests.console.plausible import fill
@@ -51,6 +52,8 @@ COMMON = frozenset(
         " until up was well were what who will with within without yes yet",
     )
 )
+
+ALGORITHMS = {re.sub(r"\d.*", "", name.upper()) for name in (*SYMMETRIC, *ASYMMETRIC)}
 
 
 class Bracketing(trans_real.DjangoTranslation):
@@ -121,7 +124,7 @@ class Data:
 
     def __init__(self):
         texts = {text for model in apps.get_models() for text in self._texts(model)}
-        self.words = {word for text in texts for word in WORD.findall(text)} - COMMON | NAMES
+        self.words = {word for text in texts for word in WORD.findall(text)} - COMMON | NAMES | ALGORITHMS
         self.sentences = sorted((text for text in texts if " " in text), key=len, reverse=True)
 
     def lacks(self, html):

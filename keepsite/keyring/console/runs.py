@@ -7,6 +7,7 @@ from typing import Any, ClassVar
 from django.apps import apps
 from django.contrib import admin
 from django.contrib.admin.utils import unquote
+from django.contrib.humanize.templatetags.humanize import intcomma
 from django.db.models import Q
 from django.http import Http404, HttpRequest, JsonResponse
 from django.template.loader import render_to_string
@@ -183,7 +184,8 @@ class KEKRunAdmin(ActingAdmin):
         return {
             **super().detail_context(request, row, now=now),
             "live": live_run(row, now=now),
-            "failures": _failures(row),
+            "failures": (failures := _failures(row)),
+            "failures_left_out": _left_out(row, failures),
             "live_url": reverse("admin:keyring_kekrun_live", args=(row.pk,)),
             "refresh_s": REFRESH_S,
         }
@@ -283,6 +285,19 @@ def _failures(run: KEKRun) -> Table | None:
             for one in failed
         ),
     )
+
+
+def _left_out(run: KEKRun, shown: Table | None) -> str:
+    """That there are more failures than ``shown``, and how many in all; empty where these are all."""
+    if shown is None or len(shown.rows) < SHOWN_FAILURES:
+        return ""
+    total = run.failures.count()
+    if total == len(shown.rows):
+        return ""
+    return _(
+        "These are the newest %(shown)s of %(total)s. Trying again takes up all of them; what fails once more"
+        " stands here again."
+    ) % {"shown": intcomma(len(shown.rows)), "total": intcomma(total)}
 
 
 def _urls(failed: Sequence[KEKRunFailure]) -> dict[str, str]:
