@@ -27,13 +27,17 @@ class Pin:
 
     The verdict is shared between processes by ``marker``, a file that holds a
     salt and the scrypt hash of the refused PIN; another PIN is not affected.
-    ``lock_path`` is the file that processes lock while they log in.
+    ``lock_path`` is the member's own file that processes lock while they log in: made on
+    first use, and empty.  ``file`` is where it was read, if in a file.
     """
 
-    __slots__ = ("_value", "lock_path", "marker", "origin")
+    __slots__ = ("_value", "file", "lock_path", "marker", "origin")
 
-    def __init__(self, value: str, *, origin: str, marker: Path, lock_path: Path) -> None:
+    def __init__(
+        self, value: str, *, origin: str, marker: Path, lock_path: Path, file: Path | None = None
+    ) -> None:
         self._value = value
+        self.file = file
         self.origin = origin
         self.marker = marker
         self.lock_path = lock_path
@@ -310,12 +314,13 @@ def _pin(table: _Table, member: str) -> Pin:
         origin, value = f"pin_env {variable}", os.environ.get(variable, "")
     if not value:
         table.refuse("pin_file" if file else "pin_env", f"a PIN, but {origin} is empty")
-    return Pin(value, origin=origin, marker=_marker(where, member), lock_path=where)
+    marker, lock = _beside(where, f"login-refused-{member}"), _beside(where, f"login-lock-{member}")
+    return Pin(value, origin=origin, marker=marker, lock_path=lock, file=where if file else None)
 
 
-def _marker(beside: Path, member: str) -> Path:
-    """Return where a refused PIN is noted: beside its file, or in a temporary folder if it must."""
-    folder, name = beside.parent, f"login-refused-{member}"
+def _beside(beside: Path, name: str) -> Path:
+    """Return a file's place: beside the PIN's file, or in a temporary folder if it must."""
+    folder = beside.parent
     if os.access(folder, os.W_OK):
         return folder / name
     place = hashlib.sha256(os.fsencode(beside.resolve())).hexdigest()[:16]

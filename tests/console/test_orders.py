@@ -97,7 +97,9 @@ class TestResult:
         fulfil(order.id)
         order.refresh_from_db()
 
-        assert detail_url(Secret, order.secret_id) in console.get(detail_url(Order, order.pk)).content.decode()
+        assert (
+            detail_url(Secret, order.secret_id) in console.get(detail_url(Order, order.pk)).content.decode()
+        )
 
         Payload.objects.all().delete()
         Secret.objects.all().delete()
