@@ -6,17 +6,27 @@ import urllib.request
 
 import pytest
 from celery import Celery
+from django.conf import settings as django_settings
+from django.core.management import call_command
 from django.utils import timezone
 from kombu import Connection
 
+from orders_app import dead_letters
 from orders_app.limits import OrderLimits
+from orders_app.models import DeadLetter
 from orders_app.relay import Relay
+from orders_app.tasks import FULFIL
 from tests.support.product import Product
 from tests.support.product_rows import ProductRows
+from tests.support.servers.rabbitmq_definitions import DEPLOYED
 from tests.support.waiting import wait_until
 
 pytestmark = pytest.mark.broker
 
+POLICIES = json.loads((DEPLOYED / "policies.json").read_text())["policies"]
+DELIVERY_LIMIT = next(
+    one["definition"]["delivery-limit"] for one in POLICIES if one["name"] == "keepsite-orders"
+)
 LIMITS = OrderLimits(lease_s=60, key_lease_s=15, handout_s=15, max_attempts=20, poll_s=0.1)
 
 
@@ -52,6 +62,39 @@ class TestHandOut:
             broker.default_channel.queue_declare(
                 "keepsite.orders", durable=True, auto_delete=False, arguments={"x-queue-type": "classic"}
             )
+
+
+class TestDeliveryLimit:
+    def test_rabbitmq_gives_up_and_operators_find_the_message(self, celery_app, order, capsys):
+        with celery_app.connection_for_write() as broker:
+            for queue in (*celery_app.conf.task_queues, django_settings.DEAD_LETTER_QUEUE):
+                bound = queue(broker.default_channel)
+                bound.declare()
+                bound.purge()
+        Relay(celery_app, LIMITS).hand_out(timezone.now())
+
+        assert rejected(celery_app) == DELIVERY_LIMIT + 1
+
+        wait_until(lambda: dead_letters.collect(celery_app), 30)
+        letter = DeadLetter.objects.get()
+        assert (letter.order_id, letter.task) == (order.id, FULFIL)
+        call_command("dead_letters", "list")
+        told = capsys.readouterr().out
+        assert letter.id in told
+        assert "delivery_limit" in told
+        assert dead_letters.is_replayable(letter)
+
+
+def rejected(app):
+    """How often a worker can refuse the one message in the queue of orders."""
+    (queue,) = app.conf.task_queues
+    with app.connection_for_read() as broker:
+        waiting = queue(broker.default_channel)
+        count = 0
+        while count <= 2 * DELIVERY_LIMIT and (message := waiting.get(no_ack=False)) is not None:
+            message.reject(requeue=True)
+            count += 1
+    return count
 
 
 @pytest.fixture(scope="module")
