@@ -55,7 +55,7 @@ def benchmark(config: HSMConfig, *, threads: tuple[int, ...], seconds: float) ->
 
 
 def how_many(threads: tuple[int, ...], members: int) -> int:
-    """Return how many results ``benchmark`` gives: fewer if each MKEK has a template, as it forbids rewrapping."""
+    """Return how many results ``benchmark`` gives; fewer where a template of each MKEK forbids rewrapping."""
     return len(threads) * members * len(_NAMES)
 
 
