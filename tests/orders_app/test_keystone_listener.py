@@ -8,14 +8,17 @@ from django.core.management import CommandError, call_command
 from django.db import connection
 from kombu import Connection
 
+from keepsite.celery import app
 from keepsite.errors import InvalidInput, NotFound
 from keepsite.identity.operators import command_principal
 from keepsite.projects.models import Project
 from keepsite.projects.services import ensure_project
-from orders_app import keystone_events
+from orders_app import keystone_events, metrics
 from orders_app.keystone_events import Deletion, TooManyDeletions, clear_alarm, deletion_in, obey
 from orders_app.keystone_listener import QUEUE, KeystoneListener
+from orders_app.limits import OrderLimits
 from orders_app.models import DeadLetter, RetirementAlarm
+from orders_app.relay import Relay
 from tests.support.product import Product
 from tests.support.product_rows import ProductRows
 from tests.support.servers.keystone import Keystone, send_notifications
@@ -118,6 +121,15 @@ class TestAlarm:
 
         assert retired() == {"a", "b", "c", "d"}
         assert len(audited("keystone_alarm.cleared")) == 1
+
+    def test_it_is_a_metric_that_relays_tell(self, alarmed):
+        def told():
+            Relay(app, OrderLimits.from_settings(), report=metrics.tell)._report()
+            return metrics.RETIREMENT_ALARM._value.get()
+
+        assert told() == 1
+        clear_alarm(actor=command_principal(), reason="they were meant")
+        assert told() == 0
 
     def test_what_is_retired_already_raises_none(self, alarmed):
         obey(deletion("a"))
