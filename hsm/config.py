@@ -19,6 +19,7 @@ _LAST_MECHANISM = 0xFFFF_FFFF
 _NUMBERS_OF_PROFILES = {
     "internal_iv_bytes": ((12, 16), "a length of 12 to 16 bytes"),
     "max_single_part_bytes": ((32, 1 << 30), "a size in bytes, 32 or more"),  # a data key must fit
+    "session_object_bytes": ((1, 1 << 20), "a size in bytes, 1 or more"),
 }
 
 
@@ -110,7 +111,7 @@ class HSMConfig:
     ``soft_hang_s`` makes its member SUSPECT, one older than ``hard_hang_s`` has its process replaced.
     A member that nobody asked for ``heartbeat_s`` is asked beside the requests.
     ``processes`` in all use each token, which has room for ``session_object_budget`` session objects,
-    if that is known.
+    if that is known; members of one module share it.
     """
 
     members: tuple[MemberConfig, ...]
@@ -151,7 +152,7 @@ def load_config(
         hard_hang_s = 30
         heartbeat_s = 5
         processes = 12                 # of all nodes that use these tokens; else ``processes`` as given
-        session_object_budget = 50000  # session objects that each token has room for
+        session_object_budget = 50000  # session objects that each token, or all of one module, has room for
         data_key_above_bytes = 4096    # longer payloads get a data key; else as max_single_part_bytes says
 
         [[members]]
