@@ -6,14 +6,14 @@ import threading
 import pytest
 from django.core.management import CommandError, call_command
 from django.db import connection
-from kombu import Connection
+from kombu import Connection, Message
 
 from keepsite.celery import app
-from keepsite.errors import InvalidInput, NotFound
+from keepsite.errors import InvalidInput, NotFound, Unavailable
 from keepsite.identity.operators import command_principal
 from keepsite.projects.models import Project
 from keepsite.projects.services import ensure_project
-from orders_app import keystone_events, metrics
+from orders_app import dead_letters, keystone_events, metrics
 from orders_app.keystone_events import Deletion, TooManyDeletions, clear_alarm, deletion_in, obey
 from orders_app.keystone_listener import QUEUE, KeystoneListener
 from orders_app.limits import OrderLimits
@@ -95,6 +95,18 @@ class TestObey:
         obey(deletion("elsewhere"))
 
         assert not Project.objects.filter(external_id="elsewhere").exists()
+
+
+class TestFull:
+    def test_what_cannot_be_kept_stays_in_the_queue(self, db, monkeypatch):
+        monkeypatch.setattr(dead_letters, "MOST_KEPT", 0)
+        foreign = Message(body=b"foreign", content_type="text/plain", headers={}, properties={})
+
+        with pytest.raises(Unavailable):
+            KeystoneListener("amqp://unused")._take(foreign)
+
+        assert not foreign.acknowledged
+        assert not DeadLetter.objects.exists()
 
 
 class TestAlarm:
