@@ -60,9 +60,10 @@ class MessageGate(Consumer):
 
     def _put_aside(self, message: Message, reason: str) -> None:
         """Into the dead letters; back into its queue if they cannot be reached, or are full."""
+        away: tuple[type[Exception], ...] = (*self.connection_errors, BrokerError)  # OSError among them
         try:
             dead_letters.put_aside(self.app, message, reason=reason)
-        except (*self.connection_errors, BrokerError):  # OSError among them
+        except away:
             log.exception("message.not_put_aside", reason=reason)
             message.requeue()
             return
