@@ -10,8 +10,7 @@ from django.db.models import Count, Min
 from django.utils import timezone
 
 from keepsite import schedule, writes
-from keepsite.identity.operators import NO_PROJECT
-from keepsite.identity.principal import Principal
+from keepsite.identity.operators import SCHEDULER
 from orders_app.models import DeadLetter, OrderPassphrase
 from orders_app.recovery import FINISHED, what_to_purge
 from secrets_app.models import Secret
@@ -22,7 +21,6 @@ log = structlog.get_logger(__name__)
 DAY_S = 86_400
 HOUR_S = 3_600
 NOTICE = timedelta(days=14)  # before a secret expires
-SCHEDULER = Principal(project_id=NO_PROJECT, user_id="schedule", roles=frozenset(), method="command")
 
 
 def register_jobs() -> None:

@@ -26,7 +26,7 @@ from keepsite.acts.recent_login import is_recent, prove
 from keepsite.approvals import services as approvals
 from keepsite.approvals.models import ActRequest
 from keepsite.errors import KeepsiteError
-from keepsite.readonly import Notice, ReadOnlyAdmin, Tone, detail_url, list_url
+from keepsite.readonly import Notice, ReadOnlyAdmin, Tone, detail_url, faults, list_url
 from keepsite.translation import as_recorded, gettext_lazy
 
 if TYPE_CHECKING:
@@ -135,7 +135,10 @@ class ActingAdmin(ReadOnlyAdmin):
             raise Http404
         if not self._may_export(request):
             raise PermissionDenied
-        found = self.get_changelist_instance(request).get_queryset(request)
+        changelist = self.get_changelist_instance(request)
+        if faults(changelist):  # the list says which
+            return HttpResponseRedirect(f"{list_url(self.model)}?{request.GET.urlencode()}")
+        found = changelist.get_queryset(request)
         noun = str(self.opts.model_name)
         audit.record(
             f"{noun}.exported",

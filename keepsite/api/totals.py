@@ -18,6 +18,7 @@ from django.db.models import F, Func, Q, QuerySet, Subquery
 from keepsite.projects.models import Project
 
 LONG = 2_000  # rows: what is shorter is counted in less time than it takes to count what changed
+LONG_IF_FILTERED = 100  # rows; counting reads what does not match too, where a page of the matches need not
 LIFETIME = timedelta(minutes=5)
 # How long before a count a row may have been stamped that the count has not seen: the time from the
 # stamp to the end of the commit (8 s, keepsite.writes) and what the clocks of two nodes differ by.
@@ -105,7 +106,7 @@ class Totals:
         """
         if listed.key not in self._counts:
             total = listed.live(now).count()
-            if total >= LONG:
+            if total >= (LONG_IF_FILTERED if listed.filters else LONG):
                 self._keep(listed, None)
             return total
         count = self._counts.get(listed.key)

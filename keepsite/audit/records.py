@@ -65,16 +65,17 @@ def call(*, action: str, request_id: str, client: str) -> Iterator[Call]:
         _current.reset(token)
 
 
-def require_writable() -> None:
+def require_writable(*, is_required: bool = False) -> None:
     """Refuse a call whose record would have nowhere to go, before any work is done.
 
     Raises:
-        Unavailable: today's file cannot be opened, and settings say to refuse.
+        Unavailable: today's file cannot be opened, and settings say to refuse, or the
+            record ``is_required`` whatever they say.
     """
     try:
         audit_file().open()
     except OSError as error:
-        if settings.AUDIT_IF_UNWRITABLE == REFUSE:
+        if is_required or settings.AUDIT_IF_UNWRITABLE == REFUSE:
             raise _unwritable(error) from error
 
 
@@ -105,6 +106,7 @@ def record(
     subject: object,
     reason: str = "",
     change: Change | None = None,
+    is_required: bool = False,
 ) -> None:
     """Note that ``actor`` did ``action`` to ``subject``, a model instance.
 
@@ -116,7 +118,8 @@ def record(
     is a record of its own, written at once.
 
     Raises:
-        Unavailable: the record could not be written, and settings say to refuse.
+        Unavailable: the record could not be written, and settings say to refuse, or it
+            ``is_required`` whatever they say: of an act that is not done without its record.
     """
     act: dict[str, Any] = {"action": action, "subject": _name_of(subject)}  # Any: JSON values
     if reason:
@@ -127,7 +130,7 @@ def record(
     if current is not None:
         current.acts.append(act)
         return
-    _write({"kind": "act", "outcome": "done", **act, **_who(actor)})
+    _write({"kind": "act", "outcome": "done", **act, **_who(actor)}, is_required=is_required)
 
 
 def _name_of(subject: object) -> str:
@@ -155,7 +158,7 @@ def _who(actor: Actor | None) -> dict[str, str | None]:
     return who | {"approved_by": approved_by} if approved_by else who
 
 
-def _write(entry: dict[str, Any]) -> None:
+def _write(entry: dict[str, Any], *, is_required: bool = False) -> None:
     head = {
         "id": str(uuid.uuid4()),
         "at": datetime.now(UTC).isoformat(timespec="microseconds"),
@@ -165,7 +168,7 @@ def _write(entry: dict[str, Any]) -> None:
         audit_file().append(head | entry)
     except OSError as error:
         refusal = _unwritable(error)
-        if settings.AUDIT_IF_UNWRITABLE == REFUSE:
+        if is_required or settings.AUDIT_IF_UNWRITABLE == REFUSE:
             raise refusal from error
 
 

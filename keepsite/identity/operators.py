@@ -5,6 +5,8 @@ import getpass
 from keepsite.identity.principal import Principal
 
 NO_PROJECT = "-"
+# what workers do at intervals
+SCHEDULER = Principal(project_id=NO_PROJECT, user_id="schedule", roles=frozenset(), method="command")
 
 
 def command_principal() -> Principal:

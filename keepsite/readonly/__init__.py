@@ -18,9 +18,10 @@ from keepsite.readonly.cells import (
     unbroken,
 )
 from keepsite.readonly.counts import counted
+from keepsite.readonly.days import FromDayFilter, ToDayFilter
 from keepsite.readonly.details import Bar, Detail, Fact, Notice, Section, Span
 from keepsite.readonly.filters import ChoiceFilter, CreatedFilter, ExpiringFilter, ProjectFilter, StateFilter
-from keepsite.readonly.lists import EmptyState, Heading, Row, Table
+from keepsite.readonly.lists import EmptyState, Heading, Row, Table, faults
 from keepsite.readonly.model_admin import ReadOnlyAdmin, detail_url, list_url
 from keepsite.readonly.moments import (
     TIME_OF_DAY,
@@ -44,6 +45,7 @@ __all__ = [
     "EmptyState",
     "ExpiringFilter",
     "Fact",
+    "FromDayFilter",
     "Heading",
     "Notice",
     "ProjectFilter",
@@ -53,6 +55,7 @@ __all__ = [
     "Span",
     "StateFilter",
     "Table",
+    "ToDayFilter",
     "Tone",
     "bits",
     "breakable",
@@ -62,6 +65,7 @@ __all__ = [
     "data_size",
     "day",
     "detail_url",
+    "faults",
     "link",
     "list_url",
     "missing",

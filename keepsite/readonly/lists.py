@@ -2,16 +2,18 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from django.contrib.admin.templatetags.admin_list import result_headers
 from django.contrib.admin.views.main import ORDER_VAR, PAGE_VAR, SEARCH_VAR, ChangeList
 from django.contrib.humanize.templatetags.humanize import intcomma
+from django.utils import timezone
 from django.utils.safestring import SafeString
 from django.utils.translation import get_language
 from django.utils.translation import gettext as _
 
 from keepsite.readonly.cells import text
+from keepsite.readonly.days import DayFilter
 
 if TYPE_CHECKING:
     from keepsite.readonly.model_admin import ReadOnlyAdmin
@@ -76,6 +78,7 @@ class Option:
 class Choice:
     """A filter: a select box."""
 
+    template: ClassVar[str] = "console/parts/_choice.html"
     name: str
     label: str
     options: tuple[Option, ...]
@@ -84,6 +87,23 @@ class Choice:
     def is_made(self) -> bool:
         """Whether anything but the first option, which is everything, is chosen."""
         return any(option.is_chosen for option in self.options[1:])
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DayField:
+    """A filter: a day that is typed; ``fault`` says why it cannot be meant."""
+
+    template: ClassVar[str] = "console/parts/_day.html"
+    name: str
+    label: str
+    note: str
+    value: str
+    fault: str
+
+    @property
+    def is_made(self) -> bool:
+        """Whether a day was typed."""
+        return bool(self.value)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -115,7 +135,7 @@ class ListPage:
     search_help: str
     order_name: str
     order: str
-    choices: tuple[Choice, ...]
+    choices: tuple[Choice | DayField, ...]
     is_narrowed: bool
     table: Table
     pages: tuple[Page, ...]
@@ -124,12 +144,12 @@ class ListPage:
     empty: EmptyState
 
     @property
-    def first_choices(self) -> tuple[Choice, ...]:
+    def first_choices(self) -> tuple[Choice | DayField, ...]:
         """The filters that are always in sight."""
         return self.choices[:FIRST_CHOICES]
 
     @property
-    def more_choices(self) -> tuple[Choice, ...]:
+    def more_choices(self) -> tuple[Choice | DayField, ...]:
         """The others, which unfold."""
         return self.choices[FIRST_CHOICES:]
 
@@ -179,7 +199,21 @@ def _summary(found: ChangeList, admin: "ReadOnlyAdmin") -> str:
     }
 
 
-def _choice(spec: Any) -> Choice:  # Any: one of our ChoiceFilters, which Django types as ListFilter
+def faults(found: ChangeList) -> tuple[str, ...]:
+    """Why what was typed into filters cannot be meant: then the list is empty, and no file is made of it."""
+    days = (spec for spec in found.filter_specs if isinstance(spec, DayFilter))
+    return tuple(fault for spec in days if (fault := spec.fault()))
+
+
+def _choice(spec: Any) -> Choice | DayField:  # Any: one of our filters, which Django types as ListFilter
+    if isinstance(spec, DayFilter):
+        return DayField(
+            name=str(spec.parameter_name),
+            label=str(spec.title),
+            note=_("A whole day in %(zone)s.") % {"zone": timezone.get_current_timezone_name()},
+            value=spec.value() or "",
+            fault=spec.fault(),
+        )
     everything = Option(value="", label=_("all"), is_chosen=spec.value() is None)
     options = (
         Option(value=str(value), label=str(label), is_chosen=str(value) == spec.value())

@@ -37,7 +37,15 @@ from keepsite.readonly import (
 )
 from keepsite.trail.acts import Verify
 from keepsite.trail.digests import line_hash
-from keepsite.trail.filters import NodeFilter, OfProjectFilter, OutcomeFilter, WhatFilter, WhenFilter
+from keepsite.trail.filters import (
+    FromFilter,
+    NodeFilter,
+    OfProjectFilter,
+    OutcomeFilter,
+    ToFilter,
+    WhatFilter,
+    WhenFilter,
+)
 from keepsite.trail.models import AuditChain, AuditCheckpoint, AuditRecord, AuditRemoval
 from keepsite.trail.reading import parsed
 from keepsite.translation import gettext_lazy
@@ -71,7 +79,7 @@ class AuditRecordAdmin(ActingAdmin):
         commands=("manage.py audit_collect",),
     )
     list_display = ("label", "when", "who", "about", "shown_project", "ended", "shown_node")
-    list_filter = (WhatFilter, OutcomeFilter, WhenFilter, NodeFilter, OfProjectFilter)
+    list_filter = (WhatFilter, OutcomeFilter, WhenFilter, FromFilter, ToFilter, NodeFilter, OfProjectFilter)
     search_fields = ("=user", "=action", "=subject", "=request_id", "=project")
     search_help_text = gettext_lazy("User, action, object id or ref, request id, project")
     ordering = ("-at", "pk")

@@ -1,6 +1,7 @@
 """Checkpoints kept where nobody who runs this database can change them, and compared with it later."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 from keepsite.errors import InvalidInput
 from keepsite.trail.checkpoints import opened
@@ -31,43 +32,48 @@ def newest_checkpoints() -> list[Json]:
     ]
 
 
-def contradictions(kept: object) -> Iterator[str]:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Comparison:
+    """What kept checkpoints say: what contradicts them now, and what nothing is left to compare with."""
+
+    contradictions: tuple[str, ...] = ()
+    beyond_retention: tuple[str, ...] = ()
+
+
+def compared(kept: object) -> Comparison:
     """What checkpoints of earlier days say against the database as it is now.
 
-    One below what the retention removed says nothing any more: ``beyond_retention``.
+    One below what the retention removed says nothing any more.
 
     Raises:
         InvalidInput: ``kept`` is not what ``newest_checkpoints`` gave.
         Unavailable: no token could serve.
     """
-    removals = _removals()
-    for chain, number, digest in _checked(kept):
+    now = [(chain, number, digest, _digest(chain, number)) for chain, number, digest in _checked(kept)]
+    removals = _removals()  # read last: what goes meanwhile was sealed to go
+    contradictions, beyond = [], []
+    for chain, number, digest, found in now:
         removal = removals.get(chain)
         if removal is not None and number < removal.number:
-            continue
-        found = AuditSegment.objects.filter(chain=chain, number=number).values_list("digest", flat=True)
-        now = removal.digest if removal is not None and number == removal.number else found.first()
-        if now is None:
-            yield f"Segment {number} of chain {chain}, whose checkpoint was kept, is gone."
-        elif now != digest:
-            yield f"Segments of chain {chain} up to {number} are not those whose checkpoint was kept."
-
-
-def beyond_retention(kept: object) -> Iterator[str]:
-    """Kept checkpoints that nothing is left to compare with, since the retention removed it.
-
-    Raises:
-        InvalidInput: ``kept`` is not what ``newest_checkpoints`` gave.
-        Unavailable: no token could serve.
-    """
-    removals = _removals()
-    for chain, number, _ in _checked(kept):
-        removal = removals.get(chain)
-        if removal is not None and number < removal.number:
-            yield (
+            beyond.append(
                 f"Segment {number} of chain {chain}, whose checkpoint was kept, was removed by the retention"
                 f" of {removal.days} days: nothing is left to compare it with."
             )
+            continue
+        here = removal.digest if removal is not None and number == removal.number else found
+        if here is None:
+            contradictions.append(f"Segment {number} of chain {chain}, whose checkpoint was kept, is gone.")
+        elif here != digest:
+            words = f"Segments of chain {chain} up to {number} are not those whose checkpoint was kept."
+            contradictions.append(words)
+    return Comparison(contradictions=tuple(contradictions), beyond_retention=tuple(beyond))
+
+
+def _digest(chain: str, number: int) -> str | None:
+    found: str | None = (
+        AuditSegment.objects.filter(chain=chain, number=number).values_list("digest", flat=True).first()
+    )
+    return found
 
 
 def _removals() -> dict[str, Removal]:

@@ -8,7 +8,7 @@ from django.db.models import Q, QuerySet
 from django.http import HttpRequest
 from django.utils import timezone
 
-from keepsite.readonly import ChoiceFilter, ProjectFilter
+from keepsite.readonly import ChoiceFilter, FromDayFilter, ProjectFilter, ToDayFilter
 from keepsite.trail.models import AuditChain
 from keepsite.trail.reading import UNREADABLE
 from keepsite.translation import gettext_lazy
@@ -95,6 +95,18 @@ class WhenFilter(ChoiceFilter):
         if choice in self.ages:
             return rows.filter(at__gte=now - self.ages[choice])
         return rows.filter(at__lt=now - self.ages["month"])
+
+
+class FromFilter(FromDayFilter):
+    """By the record's own time."""
+
+    column = "at"
+
+
+class ToFilter(ToDayFilter):
+    """By the record's own time."""
+
+    column = "at"
 
 
 class NodeFilter(ChoiceFilter):

@@ -156,6 +156,8 @@ class AuditRemoval(SealedRow):
     number = models.PositiveBigIntegerField()  # of the last segment that went; a checkpoint's, which stays
     removed_at = models.DateTimeField()
     days = models.PositiveIntegerField()  # the retention by which it went
+    # up to which segment a removal had come to its end; less than ``number`` while one is under way
+    gone_until = models.PositiveBigIntegerField(null=True)
 
     context_rows = ("chain",)
 

@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from django.db.models import F, Q, QuerySet
+
 from keepsite.errors import KeyMaterialError
 from keepsite.keyring import services as keyring
 from keepsite.keyring.sealed import Sealed
@@ -78,6 +80,12 @@ def removal_of(chain: AuditChain) -> Removal | None:
     """
     row = row_of(chain)
     return opened(row) if row else None
+
+
+def unfinished(*, before: datetime) -> QuerySet[AuditChain]:
+    """Chains of which a removal was sealed before that moment, and has not come to its end."""
+    is_under_way = Q(removal__gone_until=None) | Q(removal__gone_until__lt=F("removal__number"))
+    return AuditChain.objects.filter(is_under_way, removal__removed_at__lt=before)
 
 
 def columns_of(removal: Removal, sealed: Sealed) -> dict[str, object]:

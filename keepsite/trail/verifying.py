@@ -17,7 +17,7 @@ from keepsite.trail.removals import MIN_DAYS, Removal
 PAGE_SEGMENTS = 20
 MAX_FINDINGS = 100
 CLOCKS_AGREE_WITHIN = timedelta(minutes=5)
-REMOVED_WITHIN = timedelta(hours=1)  # of the seal that says so; a killed removal goes on within minutes
+REMOVED_WITHIN = timedelta(hours=1)  # of the seal that says so; workers finish what was left in half of it
 SEALED_WITHIN = timedelta(minutes=10)  # of being collected; seconds, while a worker and the HSM are up
 
 
@@ -214,9 +214,13 @@ class Check:
         row = removals.row_of(self.chain)
         if row is not None and (row.removed_at, row.days) != (removal.moment, removal.days):
             self._find(removal.number, f"{gone}; when, or by which retention, was changed afterwards.")
+        is_over = row is not None and row.gone_until == removal.number
         left = self.chain.segments.filter(number__lte=removal.number).count()
-        if left and removal.moment < now - REMOVED_WITHIN:
-            words = f"{gone} by the retention, yet {left} are there: put back, or not removed after all."
+        if left and (is_over or removal.moment < now - REMOVED_WITHIN):
+            words = (
+                f"{gone} by the retention, yet {left} of them are still there: put back, or not removed after"
+                " all."
+            )
             self._find(removal.number, words)
 
     def _holds(self, statement: Statement) -> None:

@@ -27,6 +27,7 @@ ASKED_UNTIL_REMEMBERED = 2  # the first answer finds the list long, the second c
 @pytest.fixture(autouse=True)
 def _every_list_is_long(monkeypatch):
     monkeypatch.setattr(totals, "LONG", 1)
+    monkeypatch.setattr(totals, "LONG_IF_FILTERED", 1)
 
 
 @pytest.fixture
@@ -209,10 +210,13 @@ class TestWhatIsRemembered:
 
         assert total(api, query) == 5
 
-    def test_a_short_list_is_counted(self, api, shelf, monkeypatch):
-        monkeypatch.setattr(totals, "LONG", 7)
+    @pytest.mark.parametrize(
+        ("limit", "query"), [("LONG", "/v1/secrets"), ("LONG_IF_FILTERED", "/v1/secrets?name=n0")]
+    )
+    def test_a_short_list_is_counted(self, api, shelf, monkeypatch, limit, query):
+        monkeypatch.setattr(totals, limit, 7)
         totals.TOTALS._counts.clear()
-        remember(api, "/v1/secrets")
+        remember(api, query)
 
         assert not totals.TOTALS._counts
 

@@ -8,6 +8,7 @@ from datetime import timedelta
 import pytest
 from django.utils import timezone
 
+from keepsite.console.zones import COOKIE
 from keepsite.identity.operators import command_principal
 from keepsite.readonly import detail_url, list_url
 from keepsite.schedule.models import ScheduledJob
@@ -72,6 +73,52 @@ class TestRecords:
     )
     def test_filters_and_search(self, node, console, query, actions):
         assert found(console, query) == actions
+
+    @pytest.mark.parametrize(
+        ("zone", "query", "written"),
+        [
+            ("UTC", "from=2026-03-28", {"late", "next"}),
+            ("UTC", "to=2026-03-28", {"early", "late"}),
+            ("UTC", "from=2026-03-28&to=2026-03-28", {"late"}),
+            ("UTC", "from=&to=", {"early", "late", "next"}),
+            ("Europe/Berlin", "from=2026-03-28&to=2026-03-28", {"early"}),
+            ("Europe/Berlin", "from=2026-03-29&to=2026-03-29", {"late", "next"}),  # of 23 hours
+            ("Europe/Berlin", "from=2026-03-29&what=reads", set()),
+            ("UTC", "when=week&to=2026-03-28", set()),
+        ],
+    )
+    def test_whole_days_of_the_operators_zone(self, node, console, zone, query, written):
+        AuditRecord.objects.all().delete()
+        times = {"early": "2026-03-27T23:30", "late": "2026-03-28T23:30", "next": "2026-03-29T21:59"}
+        for action, at in times.items():
+            node.write(kind="act", acts=[], action=action, subject="s", at=f"{at}:59.000000+00:00")
+        node.collect()
+        console.cookies[COOKIE] = zone
+
+        assert found(console, query) == written
+        assert f"A whole day in {zone}." in console.get(list_url(AuditRecord)).content.decode()
+        exported = b"".join(console.get(f"{list_url(AuditRecord)}export/json/?{query}").streaming_content)
+        assert {row["action"] for row in json.loads(exported)} == written
+
+    @pytest.mark.parametrize(
+        ("query", "words"),
+        [
+            ("from=31.1.2026", "“31.1.2026” is no day. Write it like 2026-01-31."),
+            ("to=2026-02-30", "“2026-02-30” is no day."),
+            ("to=20260131", "“20260131” is no day."),
+            ("to=9999-12-31", "“9999-12-31” is no day."),
+            ("from=%3Cb%3E", "“&lt;b&gt;” is no day."),
+            ("from=2026-02-01&to=2026-01-31", "This day comes before the first one."),
+        ],
+    )
+    def test_what_is_no_day_is_refused_and_not_exported(self, node, console, audited, query, words):
+        page = console.get(f"{list_url(AuditRecord)}?{query}")
+        assert words in page.content.decode()
+        assert not page.context["cl"].result_list
+
+        export = console.get(f"{list_url(AuditRecord)}export/csv/?{query}", follow=True)
+        assert words in export.content.decode()
+        assert not audited("auditrecord.exported")
 
     def test_an_id_or_a_ref_finds_what_was_done_to_the_object(self, node, console):
         secret = "5d4f0c5e-2f4b-4b1e-9a51-0a8f3c1d2e3f"
@@ -167,7 +214,7 @@ class TestVerify:
         node.write(2)
         node.collect()
         node.seal()
-        prune(node.chain, days=90, actor=command_principal(), now=timezone.now())
+        prune(node.chain, days=90, actor=command_principal())
 
         page = self.verify(console, node.chain)
 

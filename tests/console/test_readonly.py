@@ -12,6 +12,7 @@ from keepsite.console.navigation import GROUPS
 from keepsite.identity.models import APIKey
 from keepsite.keyring.models import MKEK, ProjectKEK
 from keepsite.readonly import detail_url, list_url
+from keepsite.readonly.lists import DayField
 from secrets_app.models import Payload, Secret
 from tests.console.pages import detail_pages, list_pages, models, rows
 
@@ -97,8 +98,9 @@ class TestLists:
     def test_every_choice_of_every_filter_answers(self, store, console):
         for url in list_pages():
             for choice in console.get(url).context["page"].choices:
-                for option in choice.options[1:]:
-                    assert console.get(url, {choice.name: option.value}).status_code == 200, (url, option)
+                is_typed = isinstance(choice, DayField)
+                for value in ["2026-01-31"] if is_typed else [one.value for one in choice.options[1:]]:
+                    assert console.get(url, {choice.name: value}).status_code == 200, (url, value)
 
     def test_every_column_sorts_both_ways(self, store, console):
         for url in list_pages():

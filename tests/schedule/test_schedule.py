@@ -135,6 +135,7 @@ class TestOurJobs:
     def test_each_is_registered_and_runs_to_its_end(self, mkek, settings):
         assert {*schedule.jobs()} == {
             "audit-prune",
+            "audit-prune-rest",
             "audit-seal",
             "audit-verify",
             "expiry-notices",

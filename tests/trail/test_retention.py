@@ -5,24 +5,31 @@ import os
 import time
 from dataclasses import replace
 from datetime import timedelta
+from itertools import count
+from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
-from django.core.checks import run_checks
 from django.core.management import CommandError, call_command
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 from structlog.testing import capture_logs
 
+from keepsite import audit
+from keepsite.audit import files
 from keepsite.errors import InvalidInput, NotAllowed, Unavailable
 from keepsite.identity.operators import command_principal
 from keepsite.identity.principal import Principal
-from keepsite.trail import removals, retention
+from keepsite.trail import elsewhere, removals, removing, retention
+from keepsite.trail.checks import retention_is_usable
 from keepsite.trail.files import verify_files
-from keepsite.trail.jobs import prune_chains
+from keepsite.trail.jobs import FINISH_EVERY_S, LEFT_BEHIND, finish_removals, prune_chains
 from keepsite.trail.models import AuditCheckpoint, AuditRecord, AuditRemoval, AuditSegment
 from keepsite.trail.removals import Removal
 from keepsite.trail.sealing import ChainBrokenError
 from keepsite.trail.services import go_on, set_backs
-from keepsite.trail.verifying import Check
+from keepsite.trail.verifying import REMOVED_WITHIN, Check
 from tests.trail.conftest import Node
 from tests.trail.test_commands import verify
 from tests.trail.test_verifying import change, gone, record
@@ -41,7 +48,8 @@ def live(node, hours, *, since):
 
 
 def prune(node, *, days=DAYS, now=None, **options):
-    return retention.prune(node.chain, days=days, actor=ACTOR, now=now or timezone.now(), **options)
+    clock = (lambda: now) if now else timezone.now
+    return retention.prune(node.chain, days=days, actor=ACTOR, **{"clock": clock} | options)
 
 
 def numbers(rows):
@@ -54,6 +62,19 @@ def aged(node):
     live(node, 4, since=timezone.now() - timedelta(days=100))
     live(node, 2, since=timezone.now() - 2 * HOUR)
     return node
+
+
+@pytest.fixture
+def unwritable(settings, tmp_path):
+    """From when it is called: the audit folder has become a file, so nothing can be written below it."""
+    (tmp_path / "file").write_text("")
+
+    def begin():
+        settings.AUDIT_DIR = tmp_path / "file" / "audit"
+        files.audit_file.cache_clear()
+
+    yield begin
+    files.audit_file.cache_clear()
 
 
 @pytest.fixture
@@ -126,8 +147,30 @@ class TestPrune:
         assert [told["after"]["first_segment"] for told in audited("audit_chain.pruned")] == [3, 5]
         assert aged.verify().removal.records == 12
 
+    def test_none_looks_further_than_its_lines_may_reach(self, aged, monkeypatch):
+        monkeypatch.setattr(retention, "STEP_LINES", 5)
+
+        with CaptureQueriesContext(connection) as queries:
+            assert retention._number_within_a_step(aged.chain) == 2
+
+        assert queries[-1]["sql"].endswith("LIMIT 6")  # a MySQL driver fetches whatever a query finds
+
+    def test_each_step_is_sealed_with_its_own_moment(self, aged, monkeypatch):
+        monkeypatch.setattr(retention, "STEP_LINES", 5)
+        began_at = timezone.now().replace(microsecond=0) - timedelta(hours=5)
+        moments, seen = (began_at + hour * timedelta(hours=2) for hour in count()), []
+
+        prune(
+            aged,
+            clock=moments.__next__,
+            told=lambda _: seen.append(AuditRemoval.objects.get().removed_at),
+        )
+
+        assert seen == [began_at + timedelta(hours=2), began_at + timedelta(hours=4)]
+        assert aged.findings() == []
+
     def test_a_transaction_has_no_more_rows_than_allowed(self, aged, monkeypatch):
-        monkeypatch.setattr(retention, "BATCH_ROWS", 8)  # a segment has four rows
+        monkeypatch.setattr(removing, "BATCH_ROWS", 8)  # a segment has four rows
         batches = []
 
         prune(aged, told=batches.append)
@@ -155,7 +198,7 @@ class TestPrune:
         admin = Principal(project_id="p1", user_id="u1", roles=frozenset({"admin"}), method="local")
 
         with pytest.raises(NotAllowed):
-            retention.prune(aged.chain, days=DAYS, actor=admin, now=timezone.now())
+            retention.prune(aged.chain, days=DAYS, actor=admin)
         assert numbers(aged.chain.segments) == [1, 2, 3, 4, 5, 6]
 
 
@@ -163,7 +206,7 @@ class TestKilled:
     @pytest.fixture
     def half_done(self, aged, monkeypatch, audited):
         """Two of four segments are gone, as after a kill."""
-        monkeypatch.setattr(retention, "BATCH_ROWS", 8)
+        monkeypatch.setattr(removing, "BATCH_ROWS", 8)
         assert not prune(aged, is_enough=lambda: aged.chain.segments.count() < 6)
         assert numbers(aged.chain.segments) == [3, 4, 5, 6]
         return aged
@@ -181,25 +224,78 @@ class TestKilled:
         assert second["reason"].endswith("the rest of a removal that was interrupted")
         assert half_done.findings() == []
 
-    def test_what_is_not_recorded_is_not_removed(self, aged, monkeypatch):
-        def refuse(*_, **__):
-            raise Unavailable
+    def test_what_was_left_long_ago_is_finished_before_it_counts_as_not_removed(self, half_done):
+        assert finish_removals(time.monotonic() + 60)
+        assert numbers(half_done.chain.segments) == [3, 4, 5, 6]  # somebody may be at it
+        later = AuditRemoval.objects.get().removed_at - timedelta(hours=2)
+        store(half_done, replace(removals.removal_of(half_done.chain), removed_at=later.isoformat()))
+        assert any("2 of them are still there" in words for words in half_done.findings())
 
-        with monkeypatch.context() as patched:
-            patched.setattr(retention.audit, "record", refuse)
-            with pytest.raises(Unavailable):
-                prune(aged)
-        assert numbers(aged.chain.segments) == [1, 2, 3, 4, 5, 6]
+        assert finish_removals(time.monotonic() + 60)
 
-        assert prune(aged)
-        assert numbers(aged.chain.segments) == [5, 6]
+        assert numbers(half_done.chain.segments) == [5, 6]
+        assert half_done.findings() == []
+
+    def test_the_time_for_that_suffices(self):
+        assert LEFT_BEHIND + timedelta(seconds=FINISH_EVERY_S) < REMOVED_WITHIN / 2
+
+    def test_with_nothing_left_behind_it_nothing_more_goes(self, half_done, tmp_path, settings, audited):
+        settings.AUDIT_RETENTION_DAYS = DAYS
+        other = Node(tmp_path / "api2", name="api2")
+        live(other, 3, since=timezone.now() - timedelta(days=100))
+        before = len(audited("audit_chain.pruned"))
+        for rows in (
+            AuditRecord.objects.filter(segment__chain=half_done.chain, segment__number__gt=4),
+            half_done.chain.segments.filter(number__gt=4),
+            half_done.chain.checkpoints.filter(number__gt=4),
+        ):
+            gone(rows)
+
+        with capture_logs() as logs:
+            assert prune_chains(time.monotonic() + 60)
+
+        (line,) = (line for line in logs if line["log_level"] == "critical")
+        assert line["finding"] == "api1: nothing is left behind segment 4"
+        assert numbers(half_done.chain.segments) == [3, 4]
+        assert numbers(other.chain.segments) == [3]
+        assert len(audited("audit_chain.pruned")) == before + 1
 
     def test_of_two_at_once_one_decides(self, aged):
         stale = retention._next_step(aged.chain, None, days=DAYS, now=timezone.now())
         assert prune(aged)
 
-        again = {"days": DAYS, "now": timezone.now(), "is_enough": lambda: False}
+        again = {"days": DAYS, "clock": timezone.now, "is_enough": lambda: False}
         assert retention._decide(aged.chain, None, stale, **again) is None
+        assert aged.findings() == []
+
+
+@pytest.mark.parametrize("wanted", [audit.REFUSE, audit.ANSWER])
+class TestUnwritable:
+    """What is not recorded is not removed, whatever calls are answered."""
+
+    def test_nothing_is_decided_without_a_folder(self, aged, unwritable, settings, wanted):
+        settings.AUDIT_IF_UNWRITABLE = wanted
+        unwritable()
+
+        with pytest.raises(Unavailable):
+            prune(aged)
+
+        assert numbers(aged.chain.segments) == [1, 2, 3, 4, 5, 6]
+        assert not AuditRemoval.objects.exists()
+
+    def test_nothing_goes_while_the_disk_is_full(self, aged, settings, wanted, monkeypatch):
+        settings.AUDIT_IF_UNWRITABLE = wanted
+        files.audit_file().open()
+
+        with monkeypatch.context() as patched, Path("/dev/full").open("wb") as full:
+            patched.setattr(files.audit_file(), "_descriptor", full.fileno())
+            with pytest.raises(Unavailable):
+                prune(aged)
+        assert numbers(aged.chain.segments) == [1, 2, 3, 4, 5, 6]
+        assert aged.findings() == []
+
+        assert prune(aged)
+        assert numbers(aged.chain.segments) == [5, 6]
         assert aged.findings() == []
 
 
@@ -257,7 +353,8 @@ def removal_at(node, number, *, days=DAYS, at=None, sealed_until=6):
 
 
 def store(node, removal):
-    AuditRemoval.objects.create(chain=node.chain, **removals.columns_of(removal, removals.seal(removal)))
+    columns = removals.columns_of(removal, removals.seal(removal))
+    AuditRemoval.objects.update_or_create(chain=node.chain, defaults=columns)
 
 
 def delete_until(node, number):
@@ -344,7 +441,7 @@ class TestWhatDoesNotPassForIt:
         (words,) = pruned.findings()
         assert words.startswith("Record 2 of 3 in segment 5 is listed as what it does not say")
 
-    def test_records_put_back_in_its_place(self, pruned):
+    def test_records_put_back_in_its_place(self, pruned, audited):
         kept = pruned.chain.segments.get(number=5)
         copies = list(kept.records.all())
         kept.pk, kept.number = AuditRemoval.objects.get().pk, 3
@@ -353,14 +450,19 @@ class TestWhatDoesNotPassForIt:
             copy.pk, copy.segment = f"{copy.pk[:-4]}ffff", kept
             copy.save(force_insert=True)
 
-        (words,) = pruned.findings(timezone.now() + timedelta(hours=2))
+        (words,) = pruned.findings()
         assert words == (
-            "Segments up to 4 were removed by the retention, yet 1 are there:"
+            "Segments up to 4 were removed by the retention, yet 1 of them are still there:"
             " put back, or not removed after all."
         )
-        prune(pruned)  # and its next run takes them away
+        with capture_logs() as logs:
+            prune(pruned)  # its next run takes them away, and says so
 
         assert numbers(pruned.chain.segments) == [5, 6]
+        (line,) = (line for line in logs if line["log_level"] == "critical")
+        assert (line["event"], line["segments"], line["records"]) == ("audit.put_back_removed", 1, 3)
+        (told,) = audited("audit_chain.pruned")
+        assert told["reason"].endswith("put back after it was removed")
 
     @pytest.mark.parametrize("column", ["removed_at", "days"])
     def test_another_date_or_rule_beside_the_seal(self, pruned, column):
@@ -395,6 +497,38 @@ class TestCutOffSetForward:
         change(record(aged, 2, 1), user="somebody else")
 
         with pytest.raises(ChainBrokenError, match="Record 2 of 3 in segment 2"):
+            prune(aged)
+        assert self.nothing_went(aged)
+
+    def test_only_steps_that_were_whole_go_before_it_is_found(self, aged, monkeypatch):
+        monkeypatch.setattr(retention, "STEP_LINES", 5)
+        change(record(aged, 4, 1), user="somebody else")
+
+        with pytest.raises(ChainBrokenError, match="Record 2 of 3 in segment 4"):
+            prune(aged)
+
+        assert numbers(aged.chain.segments) == [3, 4, 5, 6]
+        (words,) = aged.findings()
+        assert words.startswith("Record 2 of 3 in segment 4")
+
+    def test_none_goes_once_a_verification_has_found_it(self, aged, monkeypatch):
+        monkeypatch.setattr(retention, "STEP_LINES", 5)
+
+        def look(_segments):
+            change(record(aged, 6, 1), user="somebody else")
+            aged.verify()
+
+        with pytest.raises(ChainBrokenError, match="found not to be whole"):
+            prune(aged, told=look)
+        assert numbers(aged.chain.segments) == [3, 4, 5, 6]
+
+    def test_nor_while_one_that_has_found_it_is_under_way(self, aged, monkeypatch):
+        monkeypatch.setattr("keepsite.trail.verifying.PAGE_SEGMENTS", 2)
+        change(record(aged, 6, 1), user="somebody else")
+        for _ in range(3):
+            assert not go_on(aged.chain, deadline=0, now=timezone.now(), known={})
+
+        with pytest.raises(ChainBrokenError, match="found not to be whole"):
             prune(aged)
         assert self.nothing_went(aged)
 
@@ -455,13 +589,15 @@ class TestCutOffSetForward:
         ]
 
     @pytest.mark.parametrize("days", [-1, 1, 29, 10**9])
-    def test_a_setting_that_leaves_nobody_time_to_look(self, aged, settings, days):
+    def test_a_setting_that_is_no_retention(self, settings, days):
         settings.AUDIT_RETENTION_DAYS = days
 
-        assert "keepsite.E040" in {problem.id for problem in run_checks()}
-        if 0 < days < 30:
-            with pytest.raises(InvalidInput):
-                prune(aged, days=days)
+        assert "keepsite.E040" in {problem.id for problem in retention_is_usable(None)}
+
+    @pytest.mark.parametrize("days", [-1, 1, 29])
+    def test_one_that_leaves_nobody_time_to_look(self, aged, days):
+        with pytest.raises(InvalidInput):
+            prune(aged, days=days)
         assert self.nothing_went(aged)
 
 
@@ -485,6 +621,29 @@ class TestJob:
 
         assert not prune_chains(time.monotonic() - 1)
         assert numbers(aged.chain.segments) == [1, 2, 3, 4, 5, 6]
+
+    def test_what_it_cannot_verify_in_time_is_left_to_the_command(self, aged, settings, monkeypatch):
+        settings.AUDIT_RETENTION_DAYS = DAYS
+        monkeypatch.setattr("keepsite.trail.verifying.PAGE_SEGMENTS", 1)
+        monkeypatch.setattr("keepsite.trail.jobs.time", SimpleNamespace(monotonic=count().__next__))
+
+        with capture_logs() as logs:
+            assert prune_chains(4)
+
+        assert [line["event"] for line in logs] == ["audit.removal_left_to_command"]
+        assert numbers(aged.chain.segments) == [1, 2, 3, 4, 5, 6]
+
+    def test_but_not_because_another_one_took_the_time(self, aged, tmp_path, settings, monkeypatch):
+        settings.AUDIT_RETENTION_DAYS = DAYS
+        live(Node(tmp_path / "api2", name="api2"), 4, since=timezone.now() - timedelta(days=100))
+        change(record(aged, 4, 1), user="somebody else")
+        monkeypatch.setattr("keepsite.trail.verifying.PAGE_SEGMENTS", 1)
+        monkeypatch.setattr("keepsite.trail.jobs.time", SimpleNamespace(monotonic=count().__next__))
+
+        with capture_logs() as logs:
+            assert not prune_chains(9)
+
+        assert "audit.removal_left_to_command" not in {line["event"] for line in logs}
 
     def test_removes_nothing_by_default(self, aged):
         assert prune_chains(time.monotonic() + 60)
@@ -532,8 +691,33 @@ class TestCommands:
     def test_without_a_retention_it_says_so(self, here, settings):
         settings.AUDIT_RETENTION_DAYS = 0
 
-        with pytest.raises(CommandError, match="all records are kept"):
+        with pytest.raises(CommandError, match="all records are kept") as refused:
             call_command("audit_prune")
+        assert refused.value.returncode == 2
+
+    def test_without_one_it_finishes_what_was_begun(self, here, settings, monkeypatch, capsys):
+        monkeypatch.setattr(removing, "BATCH_ROWS", 8)
+        assert not prune(here, is_enough=lambda: here.chain.segments.count() < 6)
+        settings.AUDIT_RETENTION_DAYS = 0
+
+        call_command("audit_prune", "--dry-run")
+        assert "api1: 6 records in 2 segments are due" in capsys.readouterr().out
+
+        call_command("audit_prune")
+        assert "api1: 6 records in 2 segments removed" in capsys.readouterr().out
+        assert numbers(here.chain.segments) == [5, 6]
+
+    def test_what_could_not_be_done_is_no_broken_chain(self, here, settings, unwritable):
+        unwritable()
+        with pytest.raises(CommandError, match="run it again") as failed:
+            call_command("audit_prune")
+        assert failed.value.returncode == 2
+
+        settings.AUDIT_RETENTION_DAYS = 7
+        with pytest.raises(CommandError, match="No retention is shorter than 30 days") as refused:
+            call_command("audit_prune")
+        assert refused.value.returncode == 2
+        assert "run it again" not in str(refused.value)
 
     def test_checkpoints_kept_elsewhere(self, here, capsys, tmp_path):
         kept = tmp_path / "kept.json"
@@ -552,6 +736,33 @@ class TestCommands:
         assert "nothing is left to compare it with" in verify(capsys, "--against", str(kept))
         kept.write_text(json.dumps([last | {"digest": "0" * 64}]))
         assert "are not those whose checkpoint was kept" in verify(capsys, "--against", str(kept), code=1)
+
+    def test_what_goes_while_they_are_compared_contradicts_none(self, here, monkeypatch):
+        (now,) = elsewhere.newest_checkpoints()
+        kept = now | {"segment": 2, "digest": here.chain.segments.get(number=2).digest}
+        read = elsewhere._digest
+
+        def prune_first(*of):
+            prune(here)
+            return read(*of)
+
+        monkeypatch.setattr(elsewhere, "_digest", prune_first)
+
+        found = elsewhere.compared([kept])
+        assert (len(found.contradictions), len(found.beyond_retention)) == (0, 1)
+
+    def test_removals_are_opened_once_and_only_to_be_compared(self, here, capsys, tmp_path, monkeypatch):
+        kept, opened = tmp_path / "kept.json", []
+        prune(here)
+        kept.write_text(json.dumps(elsewhere.newest_checkpoints()))
+        monkeypatch.setattr(
+            elsewhere, "opened_removal", lambda row: opened.append(row) or removals.opened(row)
+        )
+
+        verify(capsys)
+        assert not opened
+        verify(capsys, "--against", str(kept))
+        assert len(opened) == 1
 
     def test_files_that_are_still_there(self, here, capsys, settings):
         settings.AUDIT_DIR = here.folder
@@ -575,3 +786,4 @@ class TestCommands:
         prune(here, now=later)
         report = verify_files(here.folder)
         assert (report.uncompared, report.findings) == (("audit-20260131.jsonl",), ())
+        assert "1 day is older than what the retention keeps" in verify(capsys, "--files", code=1)

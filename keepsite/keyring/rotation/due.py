@@ -10,8 +10,7 @@ from django.db.models import Q, QuerySet
 from django.utils import timezone
 
 from keepsite import schedule, writes
-from keepsite.identity.operators import NO_PROJECT
-from keepsite.identity.principal import Principal
+from keepsite.identity.operators import SCHEDULER
 from keepsite.keyring.models import KEKRun, ProjectKEK
 from keepsite.keyring.rotation import runs
 from keepsite.keyring.rotation.rotate import with_encryptions
@@ -22,7 +21,6 @@ log = structlog.get_logger(__name__)
 EVERY_S = 6 * 3_600
 BATCH_ROWS = 1_000  # of one transaction: a cluster certifies each
 SHOWN_PROJECTS = 20
-SCHEDULER = Principal(project_id=NO_PROJECT, user_id="schedule", roles=frozenset(), method="command")
 
 
 def register_job() -> None:

@@ -8,11 +8,14 @@ from django.utils import timezone
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from keepsite.errors import KeepsiteError
+from keepsite.errors import KeepsiteError, Unavailable
 from keepsite.identity.operators import command_principal
 from keepsite.trail.models import AuditChain, Json
+from keepsite.trail.removals import unfinished
 from keepsite.trail.retention import due, prune
 from keepsite.trail.sealing import ChainBrokenError
+
+FAILED = 2  # exit code: it could not be done, or not to its end
 
 
 class Command(BaseCommand):
@@ -20,8 +23,9 @@ class Command(BaseCommand):
 
     help = (
         "Remove collected audit records sealed more than KEEPSITE_AUDIT_RETENTION_DAYS ago, as workers do"
-        " daily. May be stopped or killed at any time and run again; the files on the nodes stay. Exit code"
-        " 1: a chain is not whole, and all of it was kept."
+        " daily. May be stopped or killed at any time: the next run goes on, or a worker within the hour."
+        " The files on the nodes stay. Exit code 1: a chain is not whole, and was kept from the step on in"
+        " which that was found. 2: it could not be done."
     )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
@@ -32,12 +36,19 @@ class Command(BaseCommand):
     def handle(self, *, dry_run: bool, as_json: bool, **_: object) -> None:
         """Remove, and say what."""
         days = settings.AUDIT_RETENTION_DAYS
-        if days == 0:
-            raise CommandError("KEEPSITE_AUDIT_RETENTION_DAYS is 0: all records are kept.")
+        chains = AuditChain.objects.all() if days else unfinished(before=timezone.now())
+        if not (days or chains.exists()):
+            raise CommandError("KEEPSITE_AUDIT_RETENTION_DAYS is 0: all records are kept.", returncode=FAILED)
         try:
-            told = [self._chain(chain, days, is_quiet=as_json, is_dry_run=dry_run) for chain in _chains()]
+            told = [
+                self._chain(chain, days, is_quiet=as_json, is_dry_run=dry_run)
+                for chain in chains.order_by("node", "began_at")
+            ]
+        except Unavailable as error:
+            words = f"{error.public} What was removed before is gone; run it again."
+            raise CommandError(words, returncode=FAILED) from error
         except KeepsiteError as error:
-            raise CommandError(f"{error.public} What was removed before is gone; run it again.") from error
+            raise CommandError(error.public, returncode=FAILED) from error
         if as_json:
             self.stdout.write(json.dumps({"retention_days": days, "chains": told}, indent=2))
         if any(chain["kept_because"] for chain in told):
@@ -63,7 +74,6 @@ class Command(BaseCommand):
                         chain,
                         days=days,
                         actor=command_principal(),
-                        now=now,
                         told=lambda count: bar.advance(task, count),
                     )
                 except ChainBrokenError as error:
@@ -82,10 +92,6 @@ class Command(BaseCommand):
         if not is_quiet:
             self.stdout.write(_in_words(told, is_dry_run=is_dry_run))
         return told
-
-
-def _chains() -> list[AuditChain]:
-    return list(AuditChain.objects.order_by("node", "began_at"))
 
 
 def _in_words(told: Json, *, is_dry_run: bool) -> str:

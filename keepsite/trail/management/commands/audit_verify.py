@@ -1,6 +1,7 @@
 import json
 import sys
 from argparse import ArgumentParser
+from collections.abc import Sequence
 from pathlib import Path
 
 from django.conf import settings
@@ -11,7 +12,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from keepsite.errors import InvalidInput, KeepsiteError
 from keepsite.identity.operators import command_principal
-from keepsite.trail.elsewhere import beyond_retention, contradictions, newest_checkpoints
+from keepsite.trail.elsewhere import Comparison, compared, newest_checkpoints
 from keepsite.trail.files import verify_files
 from keepsite.trail.models import AuditChain, Json
 from keepsite.trail.removals import Removal
@@ -56,9 +57,7 @@ class Command(BaseCommand):
             if checkpoints:
                 self.stdout.write(json.dumps(newest_checkpoints(), indent=2))
                 return
-            elsewhere = [] if against is None else _read(against)
-            kept = [*contradictions(elsewhere)]
-            notes = [*beyond_retention(elsewhere)]
+            kept = Comparison() if against is None else compared(_read(against))
             verdicts = self._verify(node, is_quiet=as_json)
             strays = tell_of_strays()
             on_disk = verify_files(Path(settings.AUDIT_DIR)) if files else None
@@ -70,10 +69,10 @@ class Command(BaseCommand):
                 "Not verified: nothing was collected yet; see audit_collect.", returncode=UNKNOWN
             )
         told = {
-            "is_whole": all(verdict.is_whole for verdict in verdicts) and not (strays or kept),
+            "is_whole": all(verdict.is_whole for verdict in verdicts) and not (strays or kept.contradictions),
             "chains": [_told(verdict) for verdict in verdicts],
-            "findings": [*strays, *kept],
-            "notes": notes,
+            "findings": [*strays, *kept.contradictions],
+            "notes": [*kept.beyond_retention],
         }
         if on_disk is not None:
             told["files"] = {
@@ -176,11 +175,9 @@ def _in_words(told: Json) -> str:
         lines += [f"  {finding['words']}" for finding in chain["findings"]]
     if "files" in told:
         files = told["files"]
-        lines.append(
-            f"files here: {files['segments']} segments compared, {len(files['absent'])} days are not here"
-        )
+        lines.append(f"files here: {files['segments']} segments compared, {_days(files['absent'])} not here")
         if files["uncompared"]:
-            lines.append(f"  {len(files['uncompared'])} days are older than what the retention keeps")
+            lines.append(f"  {_days(files['uncompared'])} older than what the retention keeps")
         lines += [f"  {words}" for words in files["findings"]]
     lines += [*told["findings"], *told["notes"]]
     return "\n".join(lines)
@@ -190,3 +187,7 @@ def _since(chain: Json) -> str:
     if chain["whole_since"]:
         return f"whole since {chain['whole_since']}"
     return "nothing to date it by" if chain["is_whole"] else "no stretch up to now is whole"
+
+
+def _days(files: Sequence[str]) -> str:
+    return "1 day is" if len(files) == 1 else f"{len(files)} days are"
