@@ -31,7 +31,7 @@ limit_request_line = 8190  # bytes: list filters travel in the query
 limit_request_fields = 64
 limit_request_field_size = 8190  # bytes: Keystone tokens travel in a header
 
-# Keepsite decides itself whose X-Forwarded-Proto it believes (KEEPSITE_TRUSTED_PROXIES).
+# Keepsite decides itself whose X-Forwarded headers it believes (KEEPSITE_TRUSTED_PROXIES).
 forwarded_allow_ips = ""
 secure_scheme_headers: dict[str, str] = {}
 forwarder_headers = ""

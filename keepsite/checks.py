@@ -15,6 +15,8 @@ from keepsite.env import unknown_variables
 from keepsite.identity import policy
 
 _HOST_AND_PORT = re.compile(r"(\[[0-9a-fA-F:]+\]|[^\s:,]+):[0-9]{1,5}")
+_ORIGIN = re.compile(r"https?://[a-z0-9.-]+(:[0-9]{1,5})?|https?://\[[0-9a-f:]+\](:[0-9]{1,5})?")
+_PREFIX = re.compile(r"(/[A-Za-z0-9_~-][A-Za-z0-9._~-]*)+")
 AUTH_MODES = ("local", "keystone", "noauth")
 ROLE_SETS = ("secure", "legacy", "both")
 INTERFACES = ("internal", "public", "admin")
@@ -88,6 +90,34 @@ def policy_file_is_usable(app_configs: Sequence[AppConfig] | None, **_: object) 
     return [
         Error(problem, hint="Correct the file that KEEPSITE_POLICY_FILE names.", id="keepsite.E005")
         for problem in policy.check_policy_file()
+    ]
+
+
+@register()
+def prefixes_are_paths(app_configs: Sequence[AppConfig] | None, **_: object) -> list[CheckMessage]:  # noqa: ARG001
+    """What stands in front of ``/v1`` is a plain path; another would make refs that lead nowhere."""
+    return [
+        Error(
+            f"KEEPSITE_PUBLIC_PREFIXES has {prefix!r}, which is no plain path.",
+            hint="Write it with a slash at its start and none at its end, as in /key-manager.",
+            id="keepsite.E007",
+        )
+        for prefix in settings.PUBLIC_PREFIXES
+        if not _PREFIX.fullmatch(prefix)
+    ]
+
+
+@register(Tags.security)
+def origins_are_origins(app_configs: Sequence[AppConfig] | None, **_: object) -> list[CheckMessage]:  # noqa: ARG001
+    """What browsers call an origin has neither path nor slash; an entry that has one would match none."""
+    return [
+        Error(
+            f"KEEPSITE_CORS_ORIGINS has {origin!r}, which no browser sends.",
+            hint="Write scheme, host and port as in https://dashboard.example:8443, or * for any.",
+            id="keepsite.E006",
+        )
+        for origin in settings.CORS_ORIGINS
+        if origin != "*" and not _ORIGIN.fullmatch(origin)
     ]
 
 

@@ -36,17 +36,23 @@ SCHEMA: dict[str, tuple[type, Any]] = {
     "KEEPSITE_THREADS": (int, 8),  # threads of each gunicorn process
     "KEEPSITE_TLS": (bool, True),  # browsers reach the console by https: secure cookies, HSTS
     "KEEPSITE_ALLOWED_HOSTS": (list, ["127.0.0.1", "localhost", "[::1]"]),  # Host headers answered
-    "KEEPSITE_TRUSTED_PROXIES": (list, []),  # peer addresses whose X-Forwarded-Proto is believed
+    "KEEPSITE_TRUSTED_PROXIES": (list, []),  # peer addresses whose X-Forwarded-* are believed
+    "KEEPSITE_PUBLIC_PREFIXES": (list, []),  # X-Forwarded-Prefix that is believed of them: /key-manager
     "KEEPSITE_HOST_HREF": (str, ""),  # fixed base of every ref; empty: from the request
     "KEEPSITE_MAX_REQUEST_BYTES": (int, 25_000),  # a JSON body
     "KEEPSITE_MAX_PAYLOAD_BYTES": (int, 20_000),  # Barbican's default
     "KEEPSITE_PAGE_SIZE": (int, 10),  # items of a list when the client names no limit
     "KEEPSITE_MAX_PAGE_SIZE": (int, 100),  # items of a list at most
+    "KEEPSITE_HIDE_PRIVATE_SECRETS": (bool, False),  # in lists, from those who may not read them
+    "KEEPSITE_CORS_ORIGINS": (list, []),  # sites whose pages may call the API: https://dashboard.example
+    "KEEPSITE_HEALTHCHECK_DISABLE_FILE": (str, ""),  # while it exists, /healthcheck answers 503
     # how much a project may have, unless it has a quota of its own; negative is unlimited
     "KEEPSITE_QUOTA_SECRETS": (int, -1),
     "KEEPSITE_QUOTA_ORDERS": (int, -1),
     "KEEPSITE_QUOTA_CONTAINERS": (int, -1),
     "KEEPSITE_QUOTA_CONSUMERS": (int, -1),
+    # repeated requests
+    "KEEPSITE_IDEMPOTENCY_H": (float, 24.0),  # hours for which an Idempotency-Key counts; 0: none does
     # who may call
     "KEEPSITE_AUTH": (str, "local"),  # local, keystone, noauth
     "KEEPSITE_KEYSTONE_URL": (str, ""),  # https://keystone.example:5000
@@ -138,6 +144,10 @@ SCHEMA: dict[str, tuple[type, Any]] = {
         int,
         3_600,
     ),  # a replaced key may still be used by what began before: not retired
+    "KEEPSITE_MKEK_MAX_DAYS": (
+        int,
+        730,
+    ),  # an older current MKEK is due to be replaced; 0: age does not matter
     "KEEPSITE_PKEK_MAX_DAYS": (int, 365),  # an older pKEK is due to be replaced; 0: age does not matter
     "KEEPSITE_PKEK_MAX_ENCRYPTIONS": (
         int,

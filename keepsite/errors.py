@@ -79,6 +79,20 @@ class Conflict(KeepsiteError):
     public = "The object is in a state that does not permit this."
 
 
+class InProgress(Conflict):
+    """The same act is under way elsewhere; when it has ended, another try is answered."""
+
+    def __init__(self, public: str | None = None, *, retry_after_s: int = 1) -> None:
+        self.retry_after_s = retry_after_s
+        super().__init__(public)
+
+
+class Unprocessable(KeepsiteError):
+    """The request is understood, but contradicts an earlier one: sent again, it is refused again."""
+
+    public = "The request contradicts an earlier one."
+
+
 class TooLarge(KeepsiteError):
     """More bytes than the limit; ``limit_bytes`` says how many are taken."""
 

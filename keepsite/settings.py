@@ -48,6 +48,7 @@ INSTALLED_APPS = [
     "keepsite.trail.apps.TrailConfig",
     "keepsite.fleet.apps.FleetConfig",
     "keepsite.nodes.apps.NodesConfig",
+    "keepsite.idempotency.apps.IdempotencyConfig",
     "keepsite.api.apps.ApiConfig",
     "secrets_app.apps.SecretsAppConfig",
     "orders_app.apps.OrdersAppConfig",
@@ -56,6 +57,7 @@ INSTALLED_APPS = [
 MIDDLEWARE = [
     "keepsite.api.request_id.RequestIdMiddleware",
     "keepsite.metrics.requests.RequestMetricsMiddleware",
+    "keepsite.api.cors.CorsMiddleware",
     "keepsite.api.middleware.ApiMiddleware",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
@@ -133,10 +135,14 @@ STORAGES = {
 # The API
 HOST_HREF = env("KEEPSITE_HOST_HREF")
 TRUSTED_PROXIES = env("KEEPSITE_TRUSTED_PROXIES")
+PUBLIC_PREFIXES = env("KEEPSITE_PUBLIC_PREFIXES")
 MAX_REQUEST_BYTES = env("KEEPSITE_MAX_REQUEST_BYTES")
 MAX_PAYLOAD_BYTES = env("KEEPSITE_MAX_PAYLOAD_BYTES")
 PAGE_SIZE = env("KEEPSITE_PAGE_SIZE")
 MAX_PAGE_SIZE = env("KEEPSITE_MAX_PAGE_SIZE")
+HIDE_PRIVATE_SECRETS = env("KEEPSITE_HIDE_PRIVATE_SECRETS")
+CORS_ORIGINS = env("KEEPSITE_CORS_ORIGINS")
+HEALTHCHECK_DISABLE_FILE = env("KEEPSITE_HEALTHCHECK_DISABLE_FILE")
 REST_FRAMEWORK = {
     "DEFAULT_AUTHENTICATION_CLASSES": ["keepsite.api.authentication.PrincipalAuthentication"],
     "DEFAULT_PERMISSION_CLASSES": [],  # oslo.policy decides, in the services
@@ -156,6 +162,9 @@ QUOTAS = {
     "consumers": env("KEEPSITE_QUOTA_CONSUMERS"),
     "cas": -1,
 }
+
+# Repeated requests
+IDEMPOTENCY_H = env("KEEPSITE_IDEMPOTENCY_H")
 
 # Who may call
 AUTH = env("KEEPSITE_AUTH")
@@ -231,6 +240,7 @@ HSM_PROCESSES = env("KEEPSITE_HSM_PROCESSES") or env("KEEPSITE_WORKERS") + 1
 
 # Replacing keys
 KEK_GRACE_S = env("KEEPSITE_KEK_GRACE_S")
+MKEK_MAX_DAYS = env("KEEPSITE_MKEK_MAX_DAYS")
 PKEK_MAX_DAYS = env("KEEPSITE_PKEK_MAX_DAYS")
 PKEK_MAX_ENCRYPTIONS = env("KEEPSITE_PKEK_MAX_ENCRYPTIONS")
 PKEK_ROTATE_WHEN_DUE = env("KEEPSITE_PKEK_ROTATE_WHEN_DUE")

@@ -49,6 +49,7 @@ from orders_app.words import LETTER_STATES, STATUSES, TYPES
 from secrets_app.models import Container, Secret
 
 OLD = timedelta(minutes=10)
+LATELY = timedelta(hours=24)
 QUEUE = settings.CELERY_TASK_DEFAULT_QUEUE
 DEPTHS = RecentDepths()
 
@@ -92,6 +93,7 @@ class OrderAdmin(ActingAdmin):
         "old": gettext_lazy("waiting for over 10 minutes"),
         "fulfilled": gettext_lazy("fulfilled"),
         "failed": gettext_lazy("failed"),
+        "failed_lately": gettext_lazy("failed in the past 24 hours"),
         "kept": gettext_lazy("not deleted"),
         **DELETED_WORDS,
     }
@@ -126,13 +128,15 @@ class OrderAdmin(ActingAdmin):
         kept = Q(deleted_at=None)
         deleted = deleted_states(now)
         waiting = kept & Q(status=Order.Status.PENDING)
+        failed = kept & Q(status=Order.Status.ERROR)
         return {
             "waiting": waiting,
             "at_work": waiting & Q(lease_until__gte=now),
             "retried": waiting & (Q(retries__gt=0) | Q(attempts__gt=1)),
             "old": waiting & Q(created_at__lt=now - OLD),
             "fulfilled": kept & Q(status=Order.Status.ACTIVE),
-            "failed": kept & Q(status=Order.Status.ERROR),
+            "failed": failed,
+            "failed_lately": failed & Q(updated_at__gte=now - LATELY),
             "kept": kept,
             **deleted,
             "recoverable": deleted["recoverable"] & Q(status__in=FINISHED),

@@ -48,6 +48,15 @@ def post_empty_secret(api):
     return lambda: api.post("/v1/secrets", {})
 
 
+def post_keyed_secret(api):
+    return lambda: api.post("/v1/secrets", TEXT, Idempotency_Key="a")
+
+
+def repeat_keyed_secret(api):
+    api.post("/v1/secrets", TEXT, Idempotency_Key="a")
+    return lambda: api.post("/v1/secrets", TEXT, Idempotency_Key="a")
+
+
 def put_payload(api):
     path = api.store()
     return lambda: api.put(path, b"x")
@@ -148,6 +157,8 @@ REQUESTS = {
     "GET payload": get_payload,
     "POST secret with payload": post_secret,
     "POST secret without payload": post_empty_secret,
+    "POST secret with payload and key": post_keyed_secret,
+    "POST secret with payload and key, repeated": repeat_keyed_secret,
     "PUT payload": put_payload,
     "GET metadata": get_metadata,
     "DELETE secret": delete_secret,
@@ -170,6 +181,8 @@ REQUESTS = {
 BUDGETS = {
     "GET payload": (2, 2),
     "POST secret with payload": (2, 6),
+    "POST secret with payload and key": (2, 8),
+    "POST secret with payload and key, repeated": (0, 2),
     "GET metadata": (0, 2),
     "list of 1": (0, 3),
     "list of 10": (0, 3),

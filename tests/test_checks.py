@@ -59,6 +59,42 @@ class TestSettings:
 
         assert "policy.yaml" in found()["keepsite.E005"].msg
 
+    @pytest.mark.parametrize(
+        ("prefix", "is_one"),
+        [
+            ("/key-manager", True),
+            ("/a/b.c", True),
+            ("key-manager", False),
+            ("/key-manager/", False),
+            ("//evil.example", False),
+            ("/a/../b", False),
+            ("/a?b", False),
+            ("/", False),
+        ],
+    )
+    def test_a_prefix_that_is_no_plain_path_is_named(self, shim, settings, prefix, is_one):
+        settings.PUBLIC_PREFIXES = [prefix]
+
+        assert ("keepsite.E007" not in found()) == is_one
+
+    @pytest.mark.parametrize(
+        ("origin", "is_one"),
+        [
+            ("https://dashboard.example", True),
+            ("http://localhost:3000", True),
+            ("http://[::1]:3000", True),
+            ("*", True),
+            ("https://dashboard.example/", False),
+            ("dashboard.example", False),
+            ("https://*.example", False),
+            ("https://Dashboard.example", False),  # browsers write it in small letters
+        ],
+    )
+    def test_an_origin_that_no_browser_sends_is_named(self, shim, settings, origin, is_one):
+        settings.CORS_ORIGINS = [origin]
+
+        assert ("keepsite.E006" not in found()) == is_one
+
 
 class TestKeystone:
     ACCOUNT = {  # noqa: RUF012  # a constant

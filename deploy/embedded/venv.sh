@@ -4,13 +4,15 @@
 #   deploy/embedded/venv.sh constraints.txt|constraints-dev.txt
 #
 # Every download is checked against the hash in that file.  constraints-dev.txt holds all of constraints.txt,
-# so an environment made for the tests also runs Keepsite.
+# so an environment made for the tests also runs Keepsite.  Keepsite itself is installed as a link to these
+# files: that makes its entry points known, which the oslopolicy-* tools look for.
 set -eu
 
 cd "$(dirname "$0")/../.."
 constraints=$1
 python=${PYTHON:-/usr/bin/python3}
 stamp=.venv/keepsite-constraints.sha256 # what was installed, in sha256sum's format
+link_stamp=.venv/keepsite-project.sha256    # which pyproject.toml the link was made from
 
 is_up_to_date() {
     [ -f "$stamp" ] || return 1
@@ -32,7 +34,17 @@ install() {
     .venv/bin/python -m pip install --quiet --disable-pip-version-check --no-input --require-hashes "$@"
 }
 
+link_project() {
+    if [ -L .venv ] || sha256sum --check --status "$link_stamp" 2>/dev/null; then
+        return # an environment that is not this folder's is linked to the one whose it is
+    fi
+    .venv/bin/python -m pip install --quiet --disable-pip-version-check --no-input \
+        --no-index --no-deps --no-build-isolation --editable .
+    sha256sum pyproject.toml >"$link_stamp"
+}
+
 if is_up_to_date; then
+    link_project
     exit 0
 fi
 if ! .venv/bin/python -m pip --version >/dev/null 2>&1; then
@@ -47,3 +59,4 @@ rm -f "$stamp"
 install -r "$build_tools"
 install --no-build-isolation -r "$constraints"
 sha256sum "$constraints" >"$stamp"
+link_project

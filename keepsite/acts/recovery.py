@@ -40,22 +40,6 @@ HEADINGS = tuple(
         gettext_lazy("Deleted"),
     )
 )
-
-
-def window() -> timedelta:
-    """How long what was deleted can be brought back."""
-    return timedelta(days=settings.RECOVERY_DAYS)
-
-
-def deleted_states(now: datetime) -> dict[str, Q]:
-    """The states of deleted rows, for ``ReadOnlyAdmin.states``: all of them, and the two they fall into."""
-    return {
-        "recoverable": Q(deleted_at__gte=now - window()),
-        "overdue": Q(deleted_at__lt=now - window()),
-        "deleted": Q(deleted_at__isnull=False),
-    }
-
-
 KINDS = {  # what purges count, by its name in commands
     "acl users": gettext_lazy("ACL users"),
     "ACLs": gettext_lazy("ACLs"),
@@ -76,6 +60,20 @@ DELETED_WORDS = {
     "overdue": gettext_lazy("deleted, past recovery"),
     "deleted": gettext_lazy("deleted, either way"),
 }
+
+
+def window() -> timedelta:
+    """How long what was deleted can be brought back."""
+    return timedelta(days=settings.RECOVERY_DAYS)
+
+
+def deleted_states(now: datetime) -> dict[str, Q]:
+    """The states of deleted rows, for ``ReadOnlyAdmin.states``: all of them, and the two they fall into."""
+    return {
+        "recoverable": Q(deleted_at__gte=now - window()),
+        "overdue": Q(deleted_at__lt=now - window()),
+        "deleted": Q(deleted_at__isnull=False),
+    }
 
 
 def deleted_pill(*, is_recoverable: bool) -> SafeString:

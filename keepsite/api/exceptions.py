@@ -26,12 +26,16 @@ STATUSES: dict[type[errors.KeepsiteError], HTTPStatus] = {
     errors.Conflict: HTTPStatus.CONFLICT,
     errors.TooLarge: HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
     errors.UnsupportedBody: HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
+    errors.Unprocessable: HTTPStatus.UNPROCESSABLE_ENTITY,
     errors.LimitReached: HTTPStatus.TOO_MANY_REQUESTS,
     errors.Unavailable: HTTPStatus.SERVICE_UNAVAILABLE,
     errors.KeepsiteError: HTTPStatus.INTERNAL_SERVER_ERROR,
 }
 # Titles that clients know by heart and Python's http module words differently.
-TITLES = {HTTPStatus.REQUEST_ENTITY_TOO_LARGE: "Request Entity Too Large"}
+TITLES = {
+    HTTPStatus.REQUEST_ENTITY_TOO_LARGE: "Request Entity Too Large",
+    HTTPStatus.UNPROCESSABLE_ENTITY: "Unprocessable Content",  # RFC 9110 §15.5.21
+}
 
 
 def status_of(error: errors.KeepsiteError) -> HTTPStatus:
@@ -57,7 +61,7 @@ def error_body(status: int, description: str | None) -> dict[str, Any]:
 
 def error_headers(error: errors.KeepsiteError) -> dict[str, str]:
     """Headers that an error adds to its answer."""
-    if isinstance(error, errors.Unavailable | errors.LimitReached):
+    if isinstance(error, errors.Unavailable | errors.LimitReached | errors.InProgress):
         return {"Retry-After": str(error.retry_after_s)}
     return {}
 

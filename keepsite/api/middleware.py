@@ -48,6 +48,7 @@ class ApiMiddleware:
         with audit.call(
             action=f"{request.method} {path}",
             request_id=request.request_id,  # type: ignore[attr-defined]  # RequestIdMiddleware's
+            global_request_id=request.global_request_id,  # type: ignore[attr-defined]  # likewise
             client=request.META.get("REMOTE_ADDR", ""),
         ) as call:
             response = self._answer(request, call, is_for_known_callers=is_for_known_callers)

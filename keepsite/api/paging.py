@@ -125,6 +125,12 @@ def _link(request: Request, path: str, *, limit: int, offset: int) -> str:
 
 
 def _number(text: str) -> int | None:
+    """The number that ``text`` is, or any beyond ``MAX_OFFSET`` for one beyond it; None if it is none."""
     text = text.strip()
     digits = text.removeprefix("-")
-    return int(text) if digits.isascii() and digits.isdigit() and len(digits) < 20 else None  # noqa: PLR2004  # 64 bits
+    if not (digits.isascii() and digits.isdigit()):
+        return None
+    significant = digits.lstrip("0") or "0"
+    is_huge = len(significant) > len(str(MAX_OFFSET))  # and perhaps longer than Python reads
+    number = MAX_OFFSET + 1 if is_huge else int(significant)
+    return number if text == digits else -number

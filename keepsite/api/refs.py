@@ -5,15 +5,14 @@ from django.http import HttpRequest
 from rest_framework.request import Request
 
 from keepsite.api.context import context_of
-from keepsite.proxies import is_trusted_proxy
 
 
 def base_href(request: HttpRequest) -> str:
     """The service's base URL as this client reaches it, without a slash at its end.
 
     ``KEEPSITE_HOST_HREF`` where it is set.  Else the request's own scheme, host and
-    mount path; ``X-Forwarded-Proto`` counts only from ``KEEPSITE_TRUSTED_PROXIES``, and
-    a host outside ``KEEPSITE_ALLOWED_HOSTS`` is refused.
+    mount path, as a trusted proxy may have put them (``keepsite.forwarded``); a host
+    outside ``KEEPSITE_ALLOWED_HOSTS`` is refused.
 
     Raises:
         DisallowedHost: Django answers it with 400.
@@ -21,11 +20,7 @@ def base_href(request: HttpRequest) -> str:
     if settings.HOST_HREF:
         fixed: str = settings.HOST_HREF
         return fixed.rstrip("/")
-    scheme = request.scheme
-    forwarded = request.headers.get("X-Forwarded-Proto", "")
-    if forwarded in {"http", "https"} and is_trusted_proxy(request.META.get("REMOTE_ADDR", "")):
-        scheme = forwarded
-    return f"{scheme}://{request.get_host()}{request.META.get('SCRIPT_NAME', '').rstrip('/')}"
+    return f"{request.scheme}://{request.get_host()}{request.META.get('SCRIPT_NAME', '').rstrip('/')}"
 
 
 def ref(request: Request, collection: str, object_id: str) -> str:

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 
 from django.conf import settings
-from django.db.models import Q, QuerySet
+from django.db.models import F, Q, QuerySet
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
@@ -14,6 +14,7 @@ from keepsite.errors import Conflict, InvalidInput, NotAllowed
 
 # A colour set by hand does what a promotion does, less carefully: it is no way round the rule for that.
 GUARDED_WITH = {"node.colour": "promotion.start"}
+TOLD_FOR = timedelta(hours=24)  # of what became of a request, to whoever asked
 
 
 def is_guarded(act: str) -> bool:
@@ -29,6 +30,15 @@ def needs_approval(noun: str, act: str) -> bool:
 def is_waiting(now: datetime) -> Q:
     """Which requests may still be decided at ``now``."""
     return Q(state=ActRequest.State.WAITING, expires_at__gt=now)
+
+
+def is_settled_lately(now: datetime) -> Q:
+    """Which requests others decided, or nobody did in time, so lately that whoever asked is to be told."""
+    since = now - TOLD_FOR
+    by_others = Q(decided_at__gte=since) & ~Q(decided_by=F("requested_by"))
+    by_nobody = Q(state=ActRequest.State.WAITING, expires_at__gt=since, expires_at__lte=now)
+    asked_since = since - timedelta(hours=settings.APPROVAL_H)  # an index bounds what is looked through
+    return Q(requested_at__gte=asked_since) & (by_others | by_nobody)
 
 
 def was_emergency() -> Q:

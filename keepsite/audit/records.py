@@ -38,6 +38,7 @@ class Call:
 
     action: str  # "POST /v1/secrets"
     request_id: str
+    global_request_id: str  # of the request that another service made this one for; empty: none
     client: str
     actor: Actor | None = None
     acts: list[dict[str, Any]] = field(default_factory=list)  # Any: JSON values
@@ -55,9 +56,9 @@ _current: contextvars.ContextVar[Call | None] = contextvars.ContextVar("audit_ca
 
 
 @contextmanager
-def call(*, action: str, request_id: str, client: str) -> Iterator[Call]:
+def call(*, action: str, request_id: str, client: str, global_request_id: str = "") -> Iterator[Call]:
     """Collect what happens inside into one record; ``finish`` writes it."""
-    started = Call(action=action, request_id=request_id, client=client)
+    started = Call(action=action, request_id=request_id, global_request_id=global_request_id, client=client)
     token = _current.set(started)
     try:
         yield started
@@ -90,6 +91,7 @@ def finish(ended: Call, *, status: int) -> None:
         {
             "kind": "api",
             "request_id": ended.request_id,
+            **({"global_request_id": ended.global_request_id} if ended.global_request_id else {}),
             "client": ended.client,
             "action": ended.action,
             "acts": ended.acts,

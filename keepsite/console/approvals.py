@@ -9,7 +9,7 @@ from django.apps import apps
 from django.contrib import admin
 from django.contrib.admin.exceptions import NotRegistered
 from django.contrib.auth.models import User
-from django.db.models import Q
+from django.db.models import Q, QuerySet
 from django.http import HttpRequest, QueryDict
 from django.utils import timezone
 from django.utils.safestring import SafeString
@@ -22,6 +22,7 @@ from keepsite.approvals import commands, services
 from keepsite.approvals.models import ActRequest
 from keepsite.errors import Conflict, KeepsiteError, NotAllowed
 from keepsite.readonly import (
+    ChoiceFilter,
     Detail,
     EmptyState,
     Fact,
@@ -105,6 +106,28 @@ class Asked:
         if not form.is_valid():
             raise Conflict(_("What was filled in is not accepted any more. Refuse it, and ask anew."))
         return form.cleaned_data
+
+
+class OwnFilter(ChoiceFilter):
+    """What the reader asked for."""
+
+    title = gettext_lazy("yours")
+    parameter_name = "own"
+    options = (
+        ("all", gettext_lazy("asked for by you")),
+        ("settled", gettext_lazy("settled in 24 hours")),
+    )
+
+    def __init__(
+        self, request: HttpRequest, params: Any, model: Any, model_admin: Any
+    ) -> None:  # Any: Django's
+        self._username = request.user.get_username()
+        super().__init__(request, params, model, model_admin)
+
+    def chosen(self, rows: QuerySet[Any], choice: str) -> QuerySet[Any]:  # Any: requests
+        """By name; what they decided themselves is no news to them."""
+        own = rows.filter(requested_by=self._username)
+        return own.filter(services.is_settled_lately(timezone.now())) if choice == "settled" else own
 
 
 class _Deciding(Act):
@@ -262,7 +285,7 @@ class ActRequestAdmin(ActingAdmin):
     }
     acts = (Approve(), Refuse())
     list_display = ("asked", "shown_state", "asked_by", "asked_at", "until", "decided")
-    list_filter = (StateFilter,)
+    list_filter = (StateFilter, OwnFilter)
     search_fields = ("=id", "title", "requested_by", "decided_by")
     search_help_text = gettext_lazy("Part of what was asked for, or a name")
     ordering = ("-requested_at", "id")
@@ -364,7 +387,7 @@ def _is_granted(row: ActRequest) -> bool:
 
 
 def _nobody(row: ActRequest) -> str:
-    return "nobody" if row.state == ActRequest.State.DONE else _("nobody yet")
+    return _("nobody") if row.state == ActRequest.State.DONE else _("nobody yet")
 
 
 def _note(row: ActRequest) -> str:

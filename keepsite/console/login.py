@@ -113,7 +113,7 @@ def code_step(
     return TemplateResponse(
         request,
         "console/login_code.html",
-        {**context(request), "title": "Code", "form": form, "username": user.get_username()},
+        {**context(request), "title": _("Code"), "form": form, "username": user.get_username()},
     )
 
 

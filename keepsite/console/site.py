@@ -93,6 +93,7 @@ class ConsoleSite(AdminSite):
             **super().each_context(request),
             "navigation": navigation(self, request) if is_open else (),
             "waiting_acts": standing.waiting_acts if standing and is_open and may_decide else 0,
+            "settled_acts": standing.settled_acts if standing and is_open and may_decide else 0,
             "zone_cookie": COOKIE,
         }
 
@@ -183,7 +184,7 @@ class ConsoleSite(AdminSite):
         request.current_app = self.name
         page = time_zone_page(request, now=timezone.now())
         if page is None:
-            messages.success(request, _("Your choice is kept: dates are shown in it from now on."))
+            messages.success(request, _("Kept: from now on dates are shown in this zone."))
             return HttpResponseRedirect(reverse("admin:time_zone"))
         context = {**self.each_context(request), "title": _("Your time zone"), "page": page}
         return TemplateResponse(request, "console/time_zone.html", context)

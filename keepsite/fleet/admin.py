@@ -200,7 +200,7 @@ def _of_figures(member: MemberFigures) -> Iterator[Section]:
             ),
             Fact(
                 label=_("Standby"),
-                value=_("yes: asked only if no other serves") if member.is_standby else "no",
+                value=_("yes: asked only if no other serves") if member.is_standby else _("no"),
             ),
         ),
         table=Table(
@@ -212,7 +212,8 @@ def _of_figures(member: MemberFigures) -> Iterator[Section]:
                     "",
                     breakable(node),
                     ", ".join(
-                        f"{STATES[State(state)][0]} in {count}" for state, count in sorted(states.items())
+                        _("%(state)s in %(count)s") % {"state": STATES[State(state)][0], "count": count}
+                        for state, count in sorted(states.items())
                     ),
                 )
                 for node, states in member.states_by_node.items()

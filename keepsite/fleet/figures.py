@@ -14,6 +14,7 @@ from keepsite.metrics.bounds import CALL_BOUNDS_S, REQUEST_BOUNDS_S
 
 WINDOW_MINUTES = 5  # of "now": the last five whole minutes and the one under way
 CHART_MINUTES = 60
+STEP_MINUTES = 5  # of latency: in a minute there may be too few requests to say anything of one in a hundred
 SHORTEST_S = 5.0  # a rate over less says nothing
 WORST_FIRST = (
     State.QUARANTINED,
@@ -36,13 +37,22 @@ class Minute:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class LatencyStep:
+    """How long requests of five minutes took, over all nodes; None of no requests."""
+
+    p50_s: float | None
+    p99_s: float | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RequestFigures:
     """Requests of the API: ``per_second`` of now, all else of the past hour; None of no requests at all.
 
-    ``minutes`` are 60, the oldest first.
+    ``minutes`` are 60 and ``steps`` 12, the oldest first.
     """
 
     minutes: tuple[Minute, ...]
+    steps: tuple[LatencyStep, ...]
     total: int
     refused: int
     failed: int
@@ -144,6 +154,10 @@ def _requests(rows: Sequence[NodeReport], *, now: datetime) -> RequestFigures:
     counts = added(one.counts for one in hour)
     return RequestFigures(
         minutes=tuple(_minute(minute, ones) for minute, ones in by_minute.items()),
+        steps=tuple(
+            _step([one for minute in shown[start : start + STEP_MINUTES] for one in by_minute[minute]])
+            for start in range(0, CHART_MINUTES, STEP_MINUTES)
+        ),
         total=sum(counts),
         refused=sum(one.refused for one in hour),
         failed=sum(one.failed for one in hour),
@@ -168,6 +182,13 @@ def _minute(minute: int, ones: Sequence[RequestMinute]) -> Minute:
         answered=sum(sum(one.counts) for one in ones) - refused - failed,
         refused=refused,
         failed=failed,
+    )
+
+
+def _step(ones: Sequence[RequestMinute]) -> LatencyStep:
+    counts = added(one.counts for one in ones)
+    return LatencyStep(
+        p50_s=percentile_s(counts, REQUEST_BOUNDS_S, 50), p99_s=percentile_s(counts, REQUEST_BOUNDS_S, 99)
     )
 
 

@@ -65,8 +65,8 @@ def member_pill(member: MemberFigures) -> SafeString:
 
 def seen_by(member: MemberFigures, state: State) -> str:
     """How many processes see it so."""
-    return _("%(get)s of %(processes)s processes") % {
-        "get": intcomma(member.states.get(state, 0)),
+    return _("%(count)s of %(processes)s processes") % {
+        "count": intcomma(member.states.get(state, 0)),
         "processes": intcomma(member.processes),
     }
 

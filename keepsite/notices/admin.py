@@ -52,6 +52,10 @@ KINDS: dict[str, tuple[str, str]] = {
         gettext_lazy("API key expires"),
         gettext_lazy("Make another for its client, then let this one go."),
     ),
+    "mkek-due": (
+        gettext_lazy("MKEK due"),
+        gettext_lazy("Generate another, see that every HSM member holds it, activate it, rewrap, retire."),
+    ),
     "pkeks-due": (
         gettext_lazy("pKEKs due"),
         gettext_lazy("Rotate them, then re-encrypt payloads; nothing is urgent about it."),

@@ -17,6 +17,7 @@ log = structlog.get_logger(__name__)
 SOURCES: dict[str, Callable[[datetime], Iterable[Cause]]] = {
     "secrets-expire": expiry.secrets_that_expire,
     "api-key-expires": expiry.api_keys_that_expire,
+    "mkek-due": expiry.mkek_due,
     "pkeks-due": expiry.pkeks_due,
     "quota-near": quotas.quotas_near,
     "orders-stuck": site.orders_stuck,

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from datetime import datetime
 
-from django.db.models import Count, Window
+from django.db.models import Count, Q, Window
 from django.utils import timezone
 
 from keepsite import audit, writes
@@ -17,17 +17,22 @@ from keepsite.notices.sending import send
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OpenNotices:
-    """The most urgent open notices, and how many there are in all."""
+    """The most urgent open notices, how many there are in all, and how many of them are urgent."""
 
     shown: tuple[Notice, ...]
     total: int
+    urgent: int
 
 
 def open_notices(*, limit: int = 5) -> OpenNotices:
     """Up to ``limit`` of those that are open and not acknowledged, by urgency and age; one SQL statement."""
-    rows = Notice.objects.filter(OPEN, acknowledged_by="").annotate(total=Window(Count("pk")))
+    rows = Notice.objects.filter(OPEN, acknowledged_by="").annotate(
+        total=Window(Count("pk")), urgent=Window(Count("pk", filter=Q(urgency=Urgency.NOW)))
+    )
     shown = tuple(rows.order_by("urgency", "raised_at", "id")[:limit])
-    return OpenNotices(shown=shown, total=shown[0].total if shown else 0)
+    return OpenNotices(
+        shown=shown, total=shown[0].total if shown else 0, urgent=shown[0].urgent if shown else 0
+    )
 
 
 def acknowledge(notice: Notice, *, actor: audit.Actor, reason: str, now: datetime | None = None) -> None:

@@ -101,7 +101,7 @@ class ExpiringFilter(ChoiceFilter):
         ("14", gettext_lazy("within 14 days")),
         ("30", gettext_lazy("within 30 days")),
         ("90", gettext_lazy("within 90 days")),
-        (gettext_lazy("never"), gettext_lazy("never")),
+        ("never", gettext_lazy("never")),
     )
 
     def chosen(self, rows: Rows, choice: str) -> Rows:

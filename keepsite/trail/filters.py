@@ -15,6 +15,7 @@ from keepsite.translation import gettext_lazy
 
 Rows = QuerySet[Any]  # Any: audit records
 OPERATORS = ("console", "command", "promotion")
+REFUSED = Q(outcome__in=("401", "403"))
 
 
 class WhatFilter(ChoiceFilter):
@@ -50,24 +51,21 @@ class OutcomeFilter(ChoiceFilter):
     title = gettext_lazy("outcome")
     parameter_name = "outcome"
     options = (
-        (gettext_lazy("done"), gettext_lazy("done")),
+        ("done", gettext_lazy("done")),
         ("refused", gettext_lazy("refused: 401, 403")),
         ("client", gettext_lazy("other fault of the caller: 4xx")),
         ("failed", gettext_lazy("failed: 5xx")),
     )
+    meanings: ClassVar[dict[str, Q]] = {
+        "done": Q(outcome="done") | Q(outcome__startswith="2"),
+        "refused": REFUSED,
+        "client": Q(outcome__startswith="4") & ~REFUSED,
+        "failed": Q(outcome__startswith="5"),
+    }
 
     def chosen(self, rows: Rows, choice: str) -> Rows:
-        """Acts say "done", calls have a status."""
-        refused = Q(outcome__in=("401", "403"))
-        match choice:
-            case "done":
-                return rows.filter(Q(outcome="done") | Q(outcome__startswith="2"))
-            case "refused":
-                return rows.filter(refused)
-            case "client":
-                return rows.filter(Q(outcome__startswith="4") & ~refused)
-            case _:
-                return rows.filter(outcome__startswith="5")
+        """By what acts say and by the status of calls."""
+        return rows.filter(self.meanings[choice])
 
 
 class WhenFilter(ChoiceFilter):

@@ -1,12 +1,13 @@
 from collections.abc import Mapping
 from http import HTTPStatus
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from django.http import HttpResponse
 from django.utils import timezone
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from keepsite.api import idempotency
 from keepsite.api.bodies import json_object
 from keepsite.api.openapi import ID, Answer, Operation, Parameter, Schema, described, made, paged
 from keepsite.api.paging import envelope
@@ -15,6 +16,7 @@ from keepsite.api.refs import ref
 from keepsite.api.totals import TOTALS, Listed
 from keepsite.api.viewsets import ResourceViewSet
 from keepsite.errors import InvalidInput, NotFound
+from keepsite.idempotency.services import KeyedRequest
 from keepsite.identity.policy import Target
 from orders_app import services
 from orders_app.api.serializers import ORDER, NewOrderSerializer, OrderMetaSerializer, show_order
@@ -88,14 +90,29 @@ class OrderViewSet(ResourceViewSet):
     @described(
         Operation(
             summary="Place an order for a key or a pair",
+            parameters=(idempotency.PARAMETER,),
             body=NewOrderSerializer.forms(),
             answer=made(HTTPStatus.ACCEPTED, "order_ref", "the order is kept, and will be fulfilled"),
-            refusals={HTTPStatus.FORBIDDEN: "The caller's roles, or the project's quota, do not allow it."},
+            refusals={
+                HTTPStatus.FORBIDDEN: "The caller's roles, or the project's quota, do not allow it.",
+                **idempotency.REFUSALS,
+            },
         )
     )
     def create(self, request: Request) -> Response:
         """Take an order; a worker fulfils it."""
         body = json_object(request)
+        order_id = idempotency.make_once(
+            request,
+            kind="order",
+            body=body,
+            make=lambda keyed: self._place(body, keyed),
+            caller=self.principal,
+        )
+        where = ref(request, "orders", order_id)
+        return Response({"order_ref": where}, status=HTTPStatus.ACCEPTED, headers={"Location": where})
+
+    def _place(self, body: dict[str, Any], keyed: KeyedRequest | None) -> Order:  # Any: JSON values
         wanted = NewOrderSerializer.checked(body)
         if not isinstance(body.get("meta"), dict):
             raise InvalidInput("meta must be an object with at least algorithm and bit_length.")
@@ -104,14 +121,13 @@ class OrderViewSet(ResourceViewSet):
         check_expiration(values.get("expiration"), now=timezone.now())
         has_private_key = order_type is Order.Type.ASYMMETRIC
         passphrase = OrderMetaSerializer.passphrase_of(values)
-        order = services.place_order(
+        return services.place_order(
             actor=self.principal,
             order_type=order_type,
             meta=OrderMetaSerializer.stored_form(values),
             passphrase=passphrase if has_private_key else None,
+            keyed=keyed,
         )
-        where = ref(request, "orders", order.id)
-        return Response({"order_ref": where}, status=HTTPStatus.ACCEPTED, headers={"Location": where})
 
     @described(
         Operation(

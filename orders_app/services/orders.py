@@ -6,6 +6,7 @@ from django.utils import timezone
 
 from keepsite import audit, writes
 from keepsite.errors import NotFound
+from keepsite.idempotency.services import KeyedRequest
 from keepsite.identity import policy
 from keepsite.identity.policy import Target
 from keepsite.identity.principal import Principal
@@ -33,15 +34,18 @@ def place_order(
     order_type: Order.Type,
     meta: dict[str, Any],  # Any: JSON values
     passphrase: Plaintext | None = None,
+    keyed: KeyedRequest | None = None,
 ) -> Order:
     """Take an order; on return it is committed and will be fulfilled, whatever dies.
 
+    That ``keyed`` placed it is committed together with it.
     The broker is not waited for: the row is the outbox, and a relay is only nudged.
 
     Raises:
         NotAllowed: ``actor`` may not place orders.
         QuotaReached: the project has as many orders as it may.
         InvalidInput: it asks for what no worker could make.
+        TwinInProgress: a request with the key of ``keyed`` was first.
 
     Source: Barbican API v1, POST /v1/orders.
     """
@@ -63,12 +67,14 @@ def place_order(
         sealed = seal_passphrase(order, passphrase, pkek=keyring.sealing_key(actor.project_id))
 
     def insert() -> None:
+        if keyed is not None:
+            keyed.remember(order.id)
         quotas.claim(project, "orders", existing)
         order.save(force_insert=True)
         if sealed is not None:
             sealed.save(force_insert=True)
 
-    is_one_row = sealed is None and not quotas.is_limited(project, "orders")
+    is_one_row = sealed is None and keyed is None and not quotas.is_limited(project, "orders")
     write = writes.commit_statement if is_one_row else writes.commit
     write(insert, committed=Order.objects.filter(id=order.id).exists)
     audit.record("order.placed", actor=actor, subject=order)

@@ -4,7 +4,9 @@ from typing import Any, ClassVar
 
 from django.db.models import Exists, OuterRef, Q, QuerySet, Value
 from django.db.models.functions import Concat
+from django.http import HttpRequest
 
+from keepsite.keyring.models import MKEK, ProjectKEK
 from keepsite.readonly import ChoiceFilter
 from keepsite.trail.models import AuditRecord
 from keepsite.translation import gettext_lazy
@@ -42,6 +44,37 @@ class ReadFilter(ChoiceFilter):
         subject = Concat(Value("secret:"), OuterRef("pk"))
         read = Exists(AuditRecord.objects.filter(action="payload.read", subject=subject))
         return rows.filter(read if choice == "some" else ~read)
+
+
+class SealedFilter(ChoiceFilter):
+    """Whether the generation of the pKEK that seals the payload has been replaced."""
+
+    title = gettext_lazy("sealed under")
+    parameter_name = "sealed"
+    options: ClassVar = (
+        (ProjectKEK.State.ACTIVE.value, gettext_lazy("the active pKEK")),
+        (ProjectKEK.State.DECRYPT_ONLY.value, gettext_lazy("a former pKEK")),
+    )
+
+    def chosen(self, rows: Rows, choice: str) -> Rows:
+        """Deleted secrets are among them: their payloads are still sealed."""
+        return rows.filter(payload__pkek__state=choice)
+
+
+class MKEKFilter(ChoiceFilter):
+    """Under which master key a payload's pKEK is; the overview leads to it."""
+
+    title = gettext_lazy("MKEK")
+    parameter_name = "mkek"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:  # noqa: ARG002  # Any: Django's
+        """The one that was asked for, if one was."""
+        chosen = self.value()
+        return list(MKEK.objects.filter(pk=chosen).values_list("pk", "label")) if chosen else []
+
+    def chosen(self, rows: Rows, choice: str) -> Rows:
+        """Deleted secrets are among them, as above."""
+        return rows.filter(payload__pkek__mkek=choice)
 
 
 class ACLFilter(ChoiceFilter):

@@ -45,7 +45,7 @@ from keepsite.readonly import (
 )
 from keepsite.translation import gettext_lazy, lowercased
 from secrets_app.admin.acts import SECRET_ACTS
-from secrets_app.admin.filters import ACLFilter, ReadFilter, UseFilter
+from secrets_app.admin.filters import ACLFilter, MKEKFilter, ReadFilter, SealedFilter, UseFilter
 from secrets_app.admin.sections import SHOWN, consumer_section, readers_section
 from secrets_app.admin.words import CONTAINER_TYPES, SECRET_TYPES
 from secrets_app.models import Container, ContainerSecret, Payload, Secret
@@ -139,6 +139,8 @@ class SecretAdmin(ActingAdmin):
         UseFilter,
         ReadFilter,
         ACLFilter,
+        SealedFilter,
+        MKEKFilter,
     )
     search_fields = ("=id", "name", "=project__external_id")
     search_help_text = gettext_lazy("Name, id, ref or project id")

@@ -7,6 +7,7 @@ from django.utils import timezone
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from keepsite.api import idempotency
 from keepsite.api.bodies import json_object
 from keepsite.api.openapi import ID, Answer, Operation, Parameter, Schema, described, made, paged
 from keepsite.api.paging import envelope
@@ -15,6 +16,7 @@ from keepsite.api.refs import ref
 from keepsite.api.totals import TOTALS, Listed
 from keepsite.api.viewsets import ResourceViewSet
 from keepsite.errors import NotFound
+from keepsite.idempotency.services import KeyedRequest
 from keepsite.identity.policy import Target
 from keepsite.identity.principal import Principal
 from keepsite.ids import is_id
@@ -110,25 +112,34 @@ class ContainerViewSet(UnderContainer):
         Operation(
             summary="Make a container",
             description="Of secrets of the caller's project. A ref counts by its last segment.",
+            parameters=(idempotency.PARAMETER,),
             body=NewContainerSerializer.forms(),
             answer=made(HTTPStatus.CREATED, "container_ref", "the container is stored"),
             refusals={
                 HTTPStatus.FORBIDDEN: "The caller's roles, or the project's quota, do not allow it.",
                 HTTPStatus.NOT_FOUND: "A secret is not in the caller's project, or has expired.",
+                **idempotency.REFUSALS,
             },
         )
     )
     def create(self, request: Request) -> Response:
         """Make a container."""
         body = json_object(request)
-        values = NewContainerSerializer.checked(body)
-        container = services.create_container(
-            actor=self.principal,
-            kind=ContainerType(values["type"]),
-            name=values.get("name"),
-            places=places_of(body),
+
+        def make(keyed: KeyedRequest | None) -> Container:
+            values = NewContainerSerializer.checked(body)
+            return services.create_container(
+                actor=self.principal,
+                kind=ContainerType(values["type"]),
+                name=values.get("name"),
+                places=places_of(body),
+                keyed=keyed,
+            )
+
+        container_id = idempotency.make_once(
+            request, kind="container", body=body, make=make, caller=self.principal
         )
-        return _made(request, container)
+        return _made(request, container_id)
 
     @described(
         Operation(
@@ -178,7 +189,7 @@ class ContainerSecretViewSet(UnderContainer):
         """Put a secret into a generic container."""
         services.check_is_generic(self.container)
         services.add_secret(self.container, PlaceSerializer.place(json_object(request)), actor=self.principal)
-        return _made(request, self.container)
+        return _made(request, self.container.id)
 
     @described(
         Operation(
@@ -213,6 +224,6 @@ def find_container(container_id: str, *, caller: Principal) -> Container:
     return container
 
 
-def _made(request: Request, container: Container) -> Response:
-    where = ref(request, "containers", container.id)
+def _made(request: Request, container_id: str) -> Response:
+    where = ref(request, "containers", container_id)
     return Response({"container_ref": where}, status=HTTPStatus.CREATED, headers={"Location": where})

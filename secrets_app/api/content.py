@@ -109,6 +109,9 @@ def decoded(text: bytes) -> bytes:
 def answer_type(accept: str, stored: ContentType, plaintext: Plaintext) -> str:
     """The Content-Type to answer a payload request with.
 
+    Text that is not UTF-8, which a raw body may have brought, is text to ``*/*`` all the same:
+    only its charset is not told then.
+
     Raises:
         NotAcceptable: no payload type is asked for, or text of bytes that are not UTF-8.
     """
@@ -120,11 +123,11 @@ def answer_type(accept: str, stored: ContentType, plaintext: Plaintext) -> str:
     kind = stored if wanted == "*/*" else ContentType(wanted or ContentType.OCTETS)
     if kind is not ContentType.TEXT:
         return kind.value
-    try:
-        plaintext.reveal().decode("utf-8")
-    except UnicodeDecodeError:
-        raise NotAcceptable("The payload is not UTF-8 text; ask for application/octet-stream.") from None
-    return "text/plain; charset=UTF-8"
+    if _is_utf8(plaintext):
+        return "text/plain; charset=UTF-8"
+    if wanted == "*/*":
+        return ContentType.TEXT.value
+    raise NotAcceptable("The payload is not UTF-8 text; ask for application/octet-stream.")
 
 
 def payload_type(accept: str) -> str | None:
@@ -144,3 +147,11 @@ def _utf8(text: str) -> bytes:
         return text.encode("utf-8")
     except UnicodeEncodeError as error:
         raise InvalidInput("payload holds half of a surrogate pair, which is not text.") from error
+
+
+def _is_utf8(plaintext: Plaintext) -> bool:
+    try:
+        plaintext.reveal().decode("utf-8")
+    except UnicodeDecodeError:
+        return False
+    return True

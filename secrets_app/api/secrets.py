@@ -10,6 +10,7 @@ from rest_framework.exceptions import NotAcceptable
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from keepsite.api import idempotency
 from keepsite.api.bodies import bounded, json_object, media_type_of
 from keepsite.api.microversions import CONSUMERS_GUARD, CONSUMERS_SHOWN
 from keepsite.api.negotiation import accepts_json
@@ -31,6 +32,7 @@ from keepsite.api.refs import ref
 from keepsite.api.totals import TOTALS, Listed
 from keepsite.api.viewsets import ResourceViewSet
 from keepsite.errors import InvalidInput, NotFound
+from keepsite.idempotency.services import KeyedRequest
 from keepsite.identity.policy import Target
 from keepsite.identity.principal import Principal
 from keepsite.ids import is_id
@@ -121,8 +123,12 @@ class SecretViewSet(UnderSecret):
             expire=True,
         )
         rows = listed.live(now)
+        shown = services.shown_in_lists(self.principal)
         if request.query_params.get("acl_only", "").lower() == "true":
             rows = filtered(Secret.objects.live(now).named_to(self.principal.user_id or ""), request.GET)
+            count = rows.count
+        elif shown is not None:  # ACLs change, so no total is remembered
+            rows = rows.filter(shown)
             count = rows.count
         elif request.query_params.get("updated"):
             count = rows.count
@@ -144,20 +150,30 @@ class SecretViewSet(UnderSecret):
         Operation(
             summary="Make a secret",
             description="With its payload, or to be completed by PUT.",
+            parameters=(idempotency.PARAMETER,),
             body=NewSecretSerializer.forms(),
             answer=made(HTTPStatus.CREATED, "secret_ref", "the secret is stored"),
-            refusals={HTTPStatus.FORBIDDEN: "The caller's roles, or the project's quota, do not allow it."},
+            refusals={
+                HTTPStatus.FORBIDDEN: "The caller's roles, or the project's quota, do not allow it.",
+                **idempotency.REFUSALS,
+            },
         )
     )
     def create(self, request: Request) -> Response:
         """Make a secret, with its payload or to be completed by PUT."""
-        values = NewSecretSerializer.checked(json_object(request))
-        secret = services.create_secret(
-            actor=self.principal,
-            description=NewSecretSerializer.description_of(values),
-            payload=NewSecretSerializer.payload_of(values),
-        )
-        where = ref(request, "secrets", secret.id)
+        body = json_object(request)
+
+        def make(keyed: KeyedRequest | None) -> Secret:
+            values = NewSecretSerializer.checked(body)
+            return services.create_secret(
+                actor=self.principal,
+                description=NewSecretSerializer.description_of(values),
+                payload=NewSecretSerializer.payload_of(values),
+                keyed=keyed,
+            )
+
+        secret_id = idempotency.make_once(request, kind="secret", body=body, make=make, caller=self.principal)
+        where = ref(request, "secrets", secret_id)
         return Response({"secret_ref": where}, status=HTTPStatus.CREATED, headers={"Location": where})
 
     @described(

@@ -1,4 +1,4 @@
-from secrets_app.services.access import acl_of, kind_of, target_of
+from secrets_app.services.access import acl_of, kind_of, shown_in_lists, target_of
 from secrets_app.services.acls import ReadAccess, delete_acl, merge_acl, read_acl, replace_acl
 from secrets_app.services.consumers import (
     ContainerUse,
@@ -97,6 +97,7 @@ __all__ = [
     "restore_container",
     "restore_secret",
     "rows_of_project",
+    "shown_in_lists",
     "store_payload",
     "target_of",
     "withdraw_secret",

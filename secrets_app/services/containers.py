@@ -3,10 +3,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from django.db import IntegrityError
+from django.db.models import Q
 from django.utils import timezone
 
 from keepsite import audit, writes
 from keepsite.errors import Conflict, InvalidInput, NotFound
+from keepsite.idempotency.services import KeyedRequest
 from keepsite.identity import policy
 from keepsite.identity.principal import Principal
 from keepsite.ids import new_id
@@ -39,15 +41,23 @@ class Place:
 
 
 def create_container(
-    *, actor: Principal, kind: ContainerType, name: str | None, places: Sequence[Place]
+    *,
+    actor: Principal,
+    kind: ContainerType,
+    name: str | None,
+    places: Sequence[Place],
+    keyed: KeyedRequest | None = None,
 ) -> Container:
     """Make a container of secrets of the caller's project.
+
+    That ``keyed`` made it is committed together with it.
 
     Raises:
         NotAllowed: ``actor`` may not make containers.
         QuotaReached: the project has as many containers as it may.
         InvalidInput: a name or a secret twice, or names that the type does not take.
         NotFound: a secret is not in the caller's project, or expired.
+        TwinInProgress: a request with the key of ``keyed`` was first.
 
     Source: Barbican API v1, POST /v1/containers.
     """
@@ -76,6 +86,8 @@ def create_container(
     ]
 
     def insert() -> None:
+        if keyed is not None:
+            keyed.remember(container.id)
         quotas.claim(project, "containers", existing)
         container.save(force_insert=True)
         ContainerSecret.objects.bulk_create(rows)
@@ -169,6 +181,15 @@ def check_is_generic(container: Container) -> None:
         raise InvalidInput(
             f"Secrets can be added to generic containers only; this one is of type {container.type}."
         )
+
+
+def containers_in_need_of(secret: Secret) -> list[str]:
+    """The ids of the live containers whose type needs what ``secret`` is to them, such as a private key."""
+    needed = Q(pk__in=[])
+    for kind, names in NEEDED_NAMES.items():
+        needed |= Q(container__type=kind, name__in=names)
+    places = ContainerSecret.objects.filter(needed, secret=secret, container__deleted_at=None)
+    return list(places.order_by("container_id").values_list("container_id", flat=True).distinct())
 
 
 def remove_secret(container: Container, place: Place, *, actor: Principal) -> None:

@@ -2,10 +2,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
+import structlog
 from django.utils import timezone
 
 from keepsite import audit, writes
 from keepsite.errors import Conflict, InvalidInput, NotFound
+from keepsite.idempotency.services import KeyedRequest
 from keepsite.identity import policy
 from keepsite.identity.principal import Principal
 from keepsite.ids import new_id
@@ -19,6 +21,9 @@ from secrets_app.choices import ContentType, SecretType
 from secrets_app.limits import check_payload_size
 from secrets_app.models import Payload, Secret, SecretConsumer
 from secrets_app.services.access import target_of
+from secrets_app.services.containers import containers_in_need_of
+
+log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,16 +46,23 @@ class NewPayload:
     content_type: ContentType
 
 
-def create_secret(*, actor: Principal, description: Description, payload: NewPayload | None = None) -> Secret:
+def create_secret(
+    *,
+    actor: Principal,
+    description: Description,
+    payload: NewPayload | None = None,
+    keyed: KeyedRequest | None = None,
+) -> Secret:
     """Make a secret of the caller's project, with its payload if there is one yet.
 
-    On return both are committed; on any error neither exists.
+    On return both are committed, and that ``keyed`` made them; on any error nothing is.
 
     Raises:
         NotAllowed: ``actor`` may not create secrets.
         QuotaReached: the project has as many secrets as it may.
         InvalidInput: the expiration is not in the future.
         TooLarge: the payload is longer than KEEPSITE_MAX_PAYLOAD_BYTES.
+        TwinInProgress: a request with the key of ``keyed`` was first.
         Unavailable: no token, or no database, could serve.
 
     Source: Barbican API v1, POST /v1/secrets.
@@ -68,6 +80,8 @@ def create_secret(*, actor: Principal, description: Description, payload: NewPay
     sealed = None if payload is None or pkek is None else seal_for(secret, payload, pkek=pkek)
 
     def insert() -> None:
+        if keyed is not None:
+            keyed.remember(secret.id)
         quotas.claim(project, "secrets", existing)
         insert_secrets([(secret, sealed)])
 
@@ -78,6 +92,9 @@ def create_secret(*, actor: Principal, description: Description, payload: NewPay
 
 def delete_secret(secret: Secret, *, actor: Principal, spare_consumed: bool = False) -> None:
     """Take ``secret`` away from everybody; its row and payload stay for the recovery window.
+
+    A container never keeps it from that, as clients expect: the log names those left without
+    what their type needs.
 
     Raises:
         NotAllowed: ``actor`` may not delete it.
@@ -168,6 +185,7 @@ def check_expiration(expires_at: datetime | None, *, now: datetime) -> None:
 
 def _mark_deleted(secret: Secret, *, spare_consumed: bool) -> datetime:
     deleted_at = timezone.now()
+    incomplete = containers_in_need_of(secret)
     consumers = SecretConsumer.objects.filter(secret=secret, deleted_at=None)
 
     def mark() -> None:
@@ -181,6 +199,8 @@ def _mark_deleted(secret: Secret, *, spare_consumed: bool) -> datetime:
             consumers.update(deleted_at=deleted_at)
 
     writes.commit(mark, committed=Secret.objects.filter(id=secret.id, deleted_at=deleted_at).exists)
+    if incomplete:
+        log.info("container.left_incomplete", container_ids=incomplete, secret_id=secret.id)
     return deleted_at
 
 

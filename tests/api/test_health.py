@@ -3,6 +3,8 @@
 import pytest
 from django.test import Client
 
+from tests.support.conformance import assert_conforms
+
 
 @pytest.mark.parametrize("path", ["/healthcheck", "/healthcheck/"])
 class TestHealthcheck:
@@ -31,6 +33,22 @@ class TestHealthcheck:
             "detailed": False,
             "reasons": ["OK"],
         }
+
+    def test_a_file_takes_the_node_out_and_its_absence_brings_it_back(self, path, tmp_path, settings):
+        settings.HEALTHCHECK_DISABLE_FILE = str(tmp_path / "out")
+        assert Client().get(path).status_code == 200
+        (tmp_path / "out").touch()
+
+        text, head = Client().get(path), Client().head(path)
+        as_json = Client().get(path, headers={"Accept": "application/json"})
+        (tmp_path / "out").unlink()
+
+        assert (text.status_code, text.content) == (503, b"DISABLED BY FILE")
+        assert (head.status_code, head.content) == (503, b"")
+        assert as_json.status_code == 503
+        assert as_json.json() == {"detailed": False, "reasons": ["DISABLED BY FILE"]}
+        assert_conforms("GET", path, as_json)
+        assert Client().get(path).content == b"OK"
 
     def test_it_answers_while_the_token_is_away(self, shim, path):
         shim.answer(0x30)

@@ -1,6 +1,9 @@
 """Refs: absolute URLs by the base that this client sees, and never by one an attacker chose."""
 
+import re
+
 import pytest
+import webob
 
 from keepsite.proxies import is_trusted_proxy
 from secrets_app.models import Secret
@@ -36,35 +39,117 @@ class TestBase:
         assert api.get("/v1").json()["version"]["links"][0]["href"] == "https://keys.example/v1/"
 
 
-class TestForwardedProto:
-    def test_a_stranger_is_not_believed(self, api):
-        assert ref_for(api, X_Forwarded_Proto="https").startswith("http://")
+class TestForwarded:
+    """What a proxy says, through the whole application as it is served."""
 
-    @pytest.mark.parametrize("trusted", ["127.0.0.1", "127.0.0.0/8"])
-    def test_a_trusted_proxy_is(self, api, settings, trusted):
-        settings.TRUSTED_PROXIES = [trusted]
-
-        assert ref_for(api, X_Forwarded_Proto="https").startswith("https://testserver/")
-
-    @pytest.mark.parametrize("scheme", ["javascript", "https, http", "", "HTTPS://evil.example/"])
-    def test_no_other_scheme_gets_in(self, api, settings, scheme):
-        settings.TRUSTED_PROXIES = ["127.0.0.1"]
-
-        assert ref_for(api, X_Forwarded_Proto=scheme).startswith("http://testserver/")
-
-    @pytest.mark.parametrize(
-        "header", ["X_Forwarded_Host", "X_Forwarded_Port", "X_Forwarded_Prefix", "Forwarded"]
-    )
-    def test_other_forwarding_headers_change_nothing(self, api, settings, header):
-        settings.TRUSTED_PROXIES = ["127.0.0.1"]
-
-        assert ref_for(api, **{header: "evil.example"}).startswith("http://testserver/v1/")
+    HEADERS = {  # noqa: RUF012  # a constant
+        "X-Forwarded-Proto": "https",
+        "X-Forwarded-Host": "keys.example:8443",
+        "X-Forwarded-Prefix": "/key-manager",
+    }
 
     @pytest.fixture(autouse=True)
-    def _forget_trust(self):
+    def _forget_trust(self, settings):
+        settings.ALLOWED_HOSTS = ["testserver", "keys.example"]
+        settings.PUBLIC_PREFIXES = ["/key-manager"]
         is_trusted_proxy.cache_clear()
         yield
         is_trusted_proxy.cache_clear()
+
+    @pytest.fixture
+    def store(self, api, one_connection):
+        """Stores a secret through a proxy; the answer."""
+        from keepsite import wsgi
+
+        def store(**headers):
+            request = webob.Request.blank(
+                "/v1/secrets",
+                environ={"REMOTE_ADDR": "127.0.0.1"},
+                headers={
+                    "Host": "testserver",
+                    "X-Auth-Token": api.key,
+                    "Content-Type": "application/json",
+                    **headers,
+                },
+                POST=b"{}",
+            )
+            return request.get_response(wsgi.application)
+
+        return store
+
+    @pytest.mark.parametrize("trusted", [[], ["192.0.2.1"]])
+    def test_a_stranger_is_not_believed(self, store, settings, trusted):
+        settings.TRUSTED_PROXIES = trusted
+
+        assert store(**self.HEADERS).json["secret_ref"].startswith("http://testserver/v1/secrets/")
+
+    @pytest.mark.parametrize("trusted", ["127.0.0.1", "127.0.0.0/8"])
+    def test_a_trusted_proxy_is_in_refs_locations_and_links(self, store, settings, trusted):
+        settings.TRUSTED_PROXIES = [trusted]
+
+        answer = store(**self.HEADERS)
+
+        assert answer.json["secret_ref"].startswith("https://keys.example:8443/key-manager/v1/secrets/")
+        assert answer.location == answer.json["secret_ref"]
+
+    @pytest.mark.parametrize(("trusted", "status"), [(["127.0.0.1"], 200), ([], 403)])
+    def test_forms_of_the_console_are_taken_behind_tls(self, db, one_connection, settings, trusted, status):
+        from keepsite import wsgi
+
+        settings.TRUSTED_PROXIES = trusted
+        to_us = {
+            "base_url": "http://keys.example",
+            "environ": {"REMOTE_ADDR": "127.0.0.1"},
+        }
+        sent = {"X-Forwarded-Proto": "https", "X-Forwarded-Host": "keys.example", "Host": "keys.example"}
+        page = webob.Request.blank("/admin/login/", headers=sent, **to_us).get_response(wsgi.application)
+        token = re.search(r'name="csrfmiddlewaretoken" value="(\w+)"', page.text)[1]
+        cookie = page.headers["Set-Cookie"].partition(";")[0]
+
+        answer = webob.Request.blank(
+            "/admin/login/",
+            headers=sent
+            | {"Cookie": cookie, "Origin": "https://keys.example", "Referer": "https://keys.example/"},
+            POST={"csrfmiddlewaretoken": token, "username": "nobody", "password": "wrong"},
+            **to_us,
+        ).get_response(wsgi.application)
+
+        assert answer.status_code == status
+
+    @pytest.mark.parametrize("scheme", ["javascript", "https, http", "", "HTTPS://evil.example/"])
+    def test_no_other_scheme_gets_in(self, store, settings, scheme):
+        settings.TRUSTED_PROXIES = ["127.0.0.1"]
+
+        assert store(**{"X-Forwarded-Proto": scheme}).json["secret_ref"].startswith("http://testserver/v1/")
+
+    @pytest.mark.parametrize(
+        ("prefix", "base"),
+        [("/a/b", "/a/b"), ("/a/b/", "/a/b"), ("/a", ""), ("/A/b", ""), ("/", ""), ("//evil.example", "")],
+    )
+    def test_no_other_prefix_gets_in(self, store, settings, prefix, base):
+        settings.TRUSTED_PROXIES, settings.PUBLIC_PREFIXES = ["127.0.0.1"], ["/a/b"]
+
+        ref = store(**{"X-Forwarded-Prefix": prefix}).json["secret_ref"]
+
+        assert ref.startswith(f"http://testserver{base}/v1/secrets/")
+
+    def test_of_several_hosts_the_nearest_proxys_counts(self, store, settings):
+        settings.TRUSTED_PROXIES = ["127.0.0.1"]
+
+        ref = store(**{"X-Forwarded-Host": "evil.example, keys.example"}).json["secret_ref"]
+
+        assert ref.startswith("http://keys.example/v1/")
+
+    def test_a_host_that_is_not_ours_is_400_from_a_proxy_too(self, store, settings):
+        settings.TRUSTED_PROXIES = ["127.0.0.1"]
+
+        assert store(**{"X-Forwarded-Host": "evil.example"}).status_code == 400
+
+    @pytest.mark.parametrize("header", ["X-Forwarded-Port", "Forwarded"])
+    def test_other_forwarding_headers_change_nothing(self, store, settings, header):
+        settings.TRUSTED_PROXIES = ["127.0.0.1"]
+
+        assert store(**{header: "host=evil.example"}).json["secret_ref"].startswith("http://testserver/v1/")
 
 
 class TestHost:

@@ -78,6 +78,36 @@ class TestCalls:
         assert record["client"] == "127.0.0.1"
         assert record["node"] == "tests"
 
+    @pytest.mark.parametrize(
+        ("sent", "is_noted"),
+        [
+            ("req-0b9e0f3a-51a6-4c6f-9d2e-2f4bd1a1c0de", True),
+            ("0b9e0f3a-51a6-4c6f-9d2e-2f4bd1a1c0de", False),
+            ('req-0b9e0f3a-51a6-4c6f-9d2e-2f4bd1a1c0de", "forged": "', False),
+            ("REQ-0B9E0F3A-51A6-4C6F-9D2E-2F4BD1A1C0DE", False),
+            ("", False),
+        ],
+    )
+    def test_the_id_of_the_calling_services_own_request_is_noted(
+        self, api, new_records, caplog, sent, is_noted
+    ):
+        caplog.set_level("INFO")
+        caller = api.other(project="its first payload makes a key, which is logged")
+        new_records()
+
+        response = caller.post(
+            "/v1/secrets",
+            {"payload": "x", "payload_content_type": "text/plain"},
+            X_Openstack_Request_Id=sent,
+        )
+
+        noted = {"global_request_id": sent} if is_noted else {}
+        (record,) = new_records()
+        (line,) = [line.msg for line in caplog.records if "keyring.pkek_created" in str(line.msg)]
+        for told in (record, line):
+            assert told["request_id"] == response["x-openstack-request-id"] != sent
+            assert {name: told[name] for name in told if name == "global_request_id"} == noted
+
     def test_it_says_who_called_with_which_key(self, api, new_records):
         new_records()
         api.get("/v1/secrets")

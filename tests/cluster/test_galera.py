@@ -107,6 +107,26 @@ class TestOrders:
         assert not [line for worker in workers for line in worker.lines("order.failed_unexpectedly")]
 
 
+class TestIdempotencyKeys:
+    def test_each_makes_one_secret_though_both_masters_take_it(self, product, cluster, workers):
+        before, asked = cluster.conflicts, []
+        for number in range(MOST_ROUNDS):
+            keys = [f"round-{number}-key-{key}" for key in range(GROUPS)]
+            asked += keys
+            at = time.monotonic() + TOGETHER_S
+            first, second = tell_all(workers, store=keys, **{"as": product.key}, at=at)
+            assert first == second
+            assert len({*first} - {None}) == len(keys)
+            if cluster.conflicts > before:
+                break
+
+        assert cluster.conflicts > before
+        for url in cluster.urls:
+            rows = ProductRows(product, url)
+            assert rows.count("secrets_app_secret", "name LIKE 'round-%'") == len(asked)
+            assert rows.count("idempotency_acceptedrequest") == len(asked)
+
+
 class TestJobs:
     def test_a_job_is_run_by_one_worker_at_a_time(self, product, cluster, workers, tmp_path):
         ran = [0, 0]

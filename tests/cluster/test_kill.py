@@ -55,8 +55,11 @@ class TestKilledAPI:
 
         assert remote.get(f"{path}/payload").content == b"acknowledged"
 
-    def test_under_load_every_acknowledged_secret_reads_back(self, product, remote):
-        acknowledged, killed = {}, threading.Event()
+    def test_under_load_every_acknowledged_secret_reads_back_and_repeats_make_the_rest_once(
+        self, product, remote, rows
+    ):
+        before = rows.count(SECRETS)
+        acknowledged, unanswered, killed = {}, [], threading.Event()
 
         def store_on(thread):
             number = 0
@@ -64,8 +67,9 @@ class TestKilledAPI:
                 number += 1
                 text = f"thread {thread} secret {number}"
                 try:
-                    acknowledged[remote.store(text)] = text
+                    acknowledged[remote.store(text, key=text)] = text
                 except OSError:
+                    unanswered.append(text)
                     return
 
         with ThreadPoolExecutor(4) as threads:
@@ -80,6 +84,11 @@ class TestKilledAPI:
         assert len(acknowledged) >= 40
         for path, text in acknowledged.items():
             assert remote.get(f"{path}/payload").content == text.encode()
+        for _ in range(2):
+            for text in unanswered:
+                path = remote.store(text, key=text)
+                assert acknowledged.setdefault(path, text) == text
+        assert rows.count(SECRETS) == before + len(acknowledged) == before + len({*acknowledged.values()})
 
 
 class TestKilledWorker:

@@ -156,7 +156,7 @@ KNOWN = [
         Case(
             where="header content-type",
             barbican="*/*",
-            keepsite=_one_of("text/plain; charset=UTF-8", "application/octet-stream"),
+            keepsite=_one_of("text/plain; charset=UTF-8", "text/plain", "application/octet-stream"),
         ),
         Case(
             where="header content-type",

@@ -396,7 +396,7 @@ def _audit(chance, projects, now):
     words = f"Record {changed.position + 1} of 40 in segment 1 was changed: it now says {changed.action}."
     finding = {"number": 1, "words": words, "record": changed.pk}
     AuditChain.objects.filter(node="api2").update(findings=[finding])
-    AuditRecord.objects.filter(pk=changed.pk).update(user="nobody", line=changed.line.replace("svc-", "xxx-"))
+    AuditRecord.objects.filter(pk=changed.pk).update(user="mike", line=changed.line.replace("svc-", "xxx-"))
 
 
 def _recorded(chance, node, projects, now):

@@ -7,6 +7,7 @@ import pytest
 from django.contrib import admin
 from django.contrib.auth.models import Group, User
 from django.db import connection
+from django.db.models import F
 from django.http import HttpRequest
 from django.test import Client
 from django.utils import timezone
@@ -50,6 +51,13 @@ def person(db):
         return client
 
     return log_in
+
+
+def client_of(name):
+    """One more log-in of somebody known."""
+    client = Client()
+    client.force_login(User.objects.get(username=name))
+    return client
 
 
 @pytest.fixture
@@ -105,6 +113,34 @@ class TestAsking:
         approve(bert, asked)
 
         assert "waiting for approval" not in bert.get("/admin/").content.decode()
+
+    @pytest.mark.parametrize("answer", ["approve", "refuse"])
+    def test_who_asked_is_told_what_became_of_it(self, asked, person, answer):
+        anna, bert = client_of("anna"), person("bert")
+        assert "of yours settled" not in anna.get("/admin/").content.decode()
+        bert.post(act_url(ActRequest, answer, asked.pk), {**REASON, "typed": "approve"})
+
+        assert "1 of yours settled" in anna.get("/admin/").content.decode()
+        assert "of yours settled" not in bert.get("/admin/").content.decode()
+        assert list(anna.get(list_url(ActRequest, own="settled")).context["cl"].result_list) == [asked]
+        assert list(bert.get(list_url(ActRequest, own="settled")).context["cl"].result_list) == []
+
+    @pytest.mark.parametrize(
+        ("hours", "is_told"), [(23, False), (25, True), (47, True), (49, False)]
+    )  # it may be decided for 24, and is told of for 24 more
+    def test_who_asked_is_told_that_nobody_decided(self, asked, hours, is_told):
+        ActRequest.objects.update(
+            requested_at=F("requested_at") - timedelta(hours=hours),
+            expires_at=F("expires_at") - timedelta(hours=hours),
+        )
+
+        assert ("of yours settled" in client_of("anna").get("/admin/").content.decode()) == is_told
+
+    def test_who_withdrew_it_is_told_nothing(self, asked):
+        anna = client_of("anna")
+        anna.post(act_url(ActRequest, "refuse", asked.pk), REASON)
+
+        assert "of yours settled" not in anna.get("/admin/").content.decode()
 
     def test_other_acts_are_done_at_once(self, person, project):
         project.suspended_at = timezone.now()

@@ -196,7 +196,7 @@ class TestOverview:
         page.get_by_text("Refreshed every").wait_for()
 
         lonely.set_offline(True)
-        page.get_by_text("these numbers are old").wait_for()
+        page.get_by_text("what is shown is old").wait_for()
         assert violations(page) == []
         lonely.set_offline(False)
 

@@ -7,11 +7,15 @@ from django.contrib import admin
 from django.utils import timezone
 
 from keepsite.console.pages.dashboard import STOCK, dashboard
+from keepsite.console.roles import VIEWER
 from keepsite.fleet.models import NodeReport
 from keepsite.identity.models import APIKey
 from keepsite.keyring.models import MKEK
-from keepsite.nodes.models import Node
+from keepsite.nodes.models import Node, Promotion
+from keepsite.notices.finding import find
+from keepsite.notices.models import Notice, Urgency
 from keepsite.projects.models import Project, ProjectQuota
+from keepsite.readonly import detail_url, list_url
 from keepsite.trail.models import AuditChain
 from orders_app.models import Order
 from secrets_app.models import Payload, Secret
@@ -57,29 +61,61 @@ def part(name):
     return next(part for part in page().parts if part.name == name)
 
 
+def values_of(part):
+    """What a part shows under its headings: each value, with its note, by its label."""
+    for fact in part.facts:
+        yield str(fact.label), f"{fact.value} {fact.note}"
+    for row in part.table.rows if part.table and part.name not in ROWS_OF_ONE_THING else ():
+        for cell in row.cells:
+            yield str(cell.heading.label), str(cell.value)
+
+
 def numbers_of(part):
     """Every number of a part that leads to a list, by its address."""
-    cells = [cell.value for row in part.table.rows for cell in row.cells] if part.table else []
-    shown = [str(fact.value) for fact in part.facts] + [str(cell) for cell in cells]
-    found = re.findall(r'<a href="([^"]+)">([\d,]+)</a>', " ".join(shown))
+    shown = " ".join(value for _, value in values_of(part))
+    found = re.findall(r'<a href="(/admin/\w+/\w+/(?:\?[^"]+)?)">(?:seal )?([\d,]+)(?: [\w ]+)?</a>', shown)
     return {html.unescape(url): int(number.replace(",", "")) for url, number in found}
+
+
+def unlinked(part):
+    """The labels of numbers that lead nowhere; names, moments and key check values are none."""
+    of_names = r"<(a|time|code)\b.*?</\1>|\bof [\w-]+"
+    return {
+        (part.name, label)
+        for label, value in values_of(part)
+        if re.search(r"\d", re.sub("<[^>]+>", "", re.sub(of_names, "", value, flags=re.DOTALL)))
+    }
+
+
+# What stands in such a row is on the page to which its name leads.
+ROWS_OF_ONE_THING = {"hsm", "nodes", "notices", "acts"}
+WITHOUT_A_LIST = {
+    ("requests", "Now"),  # a rate
+    ("requests", "Failed (5xx)"),  # its share, beside the number
+    ("requests", "p50"),
+    ("requests", "p99"),
+    ("projects", "Made in 24 hours"),  # rows of three lists; the project's page has them
+}
 
 
 class TestNumbers:
     def test_each_is_the_length_of_the_list_it_leads_to(self, store, console):
-        counted = [part for part in page().parts if part.name not in {"requests", "nodes"}]
+        counted = [part for part in page().parts if part.name != "requests"]  # of which copies are kept
         numbers = {url: number for part in counted for url, number in numbers_of(part).items()}
         del numbers["/admin/orders_app/order/?state=waiting"]  # the queue's depth leads there too
 
         found = {url: console.get(url).context["cl"].result_count for url in numbers}
 
         assert found == numbers
-        assert len(numbers) > 10
+        assert len(numbers) > 25
+
+    def test_each_leads_somewhere(self, store):
+        assert set().union(*(unlinked(part) for part in page().parts)) == WITHOUT_A_LIST
 
     def test_nothing_is_counted_twice_in_a_moment(self, project, django_assert_max_num_queries):
         page()
 
-        with django_assert_max_num_queries(8):
+        with django_assert_max_num_queries(9):
             dashboard(admin.site, now=timezone.now())
 
     def test_projects_near_a_quota_are_shown_and_listed(self, mkek, console):
@@ -97,7 +133,8 @@ class TestNumbers:
     def test_secrets_of_each_mkek_add_up(self, store):
         table = part("keys").table
 
-        assert sum(int(row.cells[-1].value) for row in table.rows) == Payload.objects.count()
+        secrets = [re.search(r">(\d+)<", row.cells[-1].value)[1] for row in table.rows]
+        assert sum(map(int, secrets)) == Payload.objects.count()
 
 
 class TestRequests:
@@ -116,6 +153,21 @@ class TestRequests:
         assert "Missing: gone" in shown.note
         assert sum(column.answered + column.refused + column.failed for column in shown.chart.columns) == 100
 
+    def test_latency_is_drawn_by_five_minutes_with_gaps(self, db):
+        now = timezone.now()
+        fast, slow = [100, *[0] * 12], [0] * 9 + [100, *[0] * 3]
+        report("a", now, requests=[[minute_of(now) - age, 0, 0, fast] for age in (0, 12)])
+        report("b", now, requests=[[minute_of(now) - 13, 0, 0, slow]])
+
+        curve = part("requests").curve
+
+        p50, p99 = curve.lines
+        assert (p50.name, p99.name) == ("p50", "p99")
+        assert [len(line.stretches) for line in curve.lines] == [2, 2]
+        assert p99.stretches[0].startswith("450,2.0 500,2.0")  # the slowest of the hour, at the top
+        assert p99.stretches[1].startswith("550,")
+        assert "p99 2.5\N{NO-BREAK SPACE}ms to 2.5\N{NO-BREAK SPACE}s." in curve.words
+
     def test_what_is_older_than_an_hour_is_left_out(self, db):
         now = timezone.now()
         report("a", now, requests=[[minute_of(now) - 61, 0, 0, [10, *[0] * 12]]])
@@ -129,10 +181,10 @@ class TestRequests:
         assert page().health.sentence == "20 % of the requests of the last five minutes failed."
         assert "Trouble" in page().health.state
 
-    def test_a_node_that_stopped_to_report_is_named(self, mkek):
+    def test_a_node_that_stopped_reporting_is_named(self, mkek):
         report("a", timezone.now() - timedelta(minutes=2))
 
-        assert page().health.sentence == "1 node has stopped to report: a."
+        assert page().health.sentence == "1 node has stopped reporting: a."
 
 
 class TestHSM:
@@ -161,6 +213,29 @@ class TestNodes:
 
         node("b", colour="green")
         assert "All well" in page().health.state
+
+    def test_an_open_promotion_is_named(self, mkek):
+        node("a", colour="green")
+        promotion = Promotion.objects.create(started_by="olga", reason="r")
+
+        assert "Running" in part("nodes").facts[0].value
+        assert f"/admin/nodes/promotion/{promotion.pk}/" in part("nodes").facts[0].value
+        assert "All well" in page().health.state
+
+    @pytest.mark.parametrize(
+        ("state", "word", "sentence"),
+        [
+            ("stopped", "Trouble", "A promotion has stopped: api2 is silent."),
+            ("rolling_back", "Attention", "A promotion is being rolled back."),
+        ],
+    )
+    def test_one_that_does_not_go_on_is_trouble(self, mkek, state, word, sentence):
+        node("a", colour="green")
+        Promotion.objects.create(started_by="olga", reason="r", state=state, problem="api2 is silent.")
+
+        assert word in page().health.state
+        assert page().health.sentence == sentence
+        assert word in part("nodes").state
 
     def test_a_silent_node_stands_first(self, mkek):
         node("a", colour="green")
@@ -225,6 +300,58 @@ class TestHealth:
         health = page().health
         assert "Trouble" in health.state
         assert health.sentence == "The audit trail of api2 is not whole: see Audit chains."
+
+    @pytest.mark.parametrize(
+        ("urgencies", "word", "sentence"),
+        [
+            ([Urgency.NOW], "Trouble", "1 urgent notice: notice 0"),
+            ([Urgency.NOW, Urgency.NOW, Urgency.SOON], "Trouble", "2 urgent notices, the first: notice 0"),
+            ([Urgency.SOON, Urgency.SOON], "Attention", "2 notices, the first: notice 0"),
+        ],
+    )
+    def test_is_not_all_well_while_a_notice_is_open(self, mkek, urgencies, word, sentence):
+        for number, urgency in enumerate(urgencies):
+            Notice.objects.create(key=str(number), kind="k", urgency=urgency, text=f"notice {number}")
+
+        health = page().health
+
+        assert word in health.state
+        assert health.sentence == sentence
+        assert word in part("notices").state
+
+    def test_what_a_notice_says_is_not_said_twice(self, project):
+        place(project, age=timedelta(minutes=12))
+        Notice.objects.create(key="k", kind="orders-stuck", urgency=Urgency.NOW, text="1 order waits")
+
+        health = page().health
+
+        assert health.sentence.startswith("1 order waits, the oldest for 12")
+        assert [remark.sentence for remark in health.remarks] == ["1 urgent notice."]
+
+    def test_an_acknowledged_notice_is_looked_after(self, mkek):
+        Notice.objects.create(key="k", kind="k", urgency=Urgency.NOW, text="t", acknowledged_by="olga")
+
+        assert "All well" in page().health.state
+
+    def test_what_a_notice_says_is_for_those_who_may_see_it(self, mkek, console_of):
+        Notice.objects.create(key="k", kind="k", urgency=Urgency.NOW, text="of a secret name")
+
+        assert "of a secret name" not in console_of(None).get("/admin/").content.decode()
+        assert "of a secret name" in console_of(VIEWER).get("/admin/").content.decode()
+
+    @pytest.mark.parametrize(("limit", "is_due"), [(730, True), (900, False), (0, False)])
+    def test_an_old_mkek_is_due(self, mkek, settings, console, limit, is_due):
+        settings.MKEK_MAX_DAYS = limit
+        MKEK.objects.update(created_at=timezone.now() - timedelta(days=800))
+        find(timezone.now())
+
+        listed = console.get(list_url(MKEK, state="due")).context["cl"].result_list
+        said = "days ago, so it is due" in console.get(detail_url(MKEK, mkek.pk)).content.decode()
+
+        told = f"The MKEK {mkek.label} was generated more than 730 days ago: replace it."
+        assert (page().health.sentence == told) == is_due
+        assert ("Attention" in part("keys").state, list(listed) == [mkek], said) == (is_due,) * 3
+        assert Notice.objects.filter(kind="mkek-due").exists() == is_due
 
     def test_old_failures_are_history(self, project):
         place(project, age=timedelta(days=2), status="ERROR")

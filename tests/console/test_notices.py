@@ -368,7 +368,7 @@ class TestOpenNotices:
             found = services.open_notices(limit=1)
 
         assert len(queries) == 1
-        assert ([notice.kind for notice in found.shown], found.total) == (["node-lost"], 2)
+        assert ([notice.kind for notice in found.shown], found.total, found.urgent) == (["node-lost"], 2, 1)
 
     def test_the_overview_shows_them(self, lost, console):
         run()
@@ -379,7 +379,7 @@ class TestOpenNotices:
         assert list_url(Notice, state="open") in html
 
     def test_none(self, console):
-        assert services.open_notices() == services.OpenNotices(shown=(), total=0)
+        assert services.open_notices() == services.OpenNotices(shown=(), total=0, urgent=0)
         assert "Nothing needs anybody" in unescape(console.get("/admin/").content.decode())
 
 

@@ -3,8 +3,10 @@
 What stands outside of brackets must be data: what the database holds, a moment, a command, a name.
 """
 
+import json
 import re
 import struct
+from datetime import timedelta
 from html.parser import HTMLParser
 
 import pytest
@@ -13,15 +15,23 @@ from django.contrib import admin
 from django.contrib.auth.models import User
 from django.db.models import CharField, JSONField, TextField
 from django.http import HttpRequest
-from django.utils import timezone
+from django.test import RequestFactory
+from django.utils import timezone, translation
 from django.utils.translation import trans_real
 
+from keepsite import audit
 from keepsite.approvals.models import ActRequest
 from keepsite.console.checks import languages_have_translations
 from keepsite.console.zones import known_zones
+from keepsite.fleet.models import HSMMember, NodeReport
+from keepsite.nodes.models import Node
+from keepsite.operators import second_factor
+from keepsite.projects.models import Project, ProjectQuota
+from orders_app.models import Order
 from secrets_app.models import Secret
-from tests.console.pages import act_url, declared_acts, detail_pages, list_pages
+from tests.console.pages import act_url, declared_acts, detail_pages, list_pages, models
 from tests.console.plausible import fill
+from tests.console.test_second_factor import Phone, log_in
 
 PSEUDO = "en-xa"
 UNSEEN = frozenset({"script", "style", "svg"})
@@ -30,7 +40,17 @@ SHOWN_ATTRIBUTES = ("aria-label", "placeholder", "alt", "data-label")
 FROM_ELSEWHERE = re.compile(
     r"https?://\S+: \[Errno \d+\] [\w ]+|[a-z]+/[\w.+-]+"
 )  # errors of sockets, media types
+WORD = re.compile(r"[^\W\d_]{2,}")
 NAMES = {"Keepsite", "UTC", "CSV", "JSON", "ms", "min"}  # and units
+# What pages say by themselves, so that it is found though some reason or title in the database says it too.
+COMMON = frozenset(
+    re.findall(
+        r"\w+",
+        "all an and any are as at back by for from good has have if in is it its left more never no nobody"
+        " none not nothing now of off on one only open or other since some that the then they this to under"
+        " until up was well were what who will with within without yes yet",
+    )
+)
 
 
 class Bracketing(trans_real.DjangoTranslation):
@@ -73,34 +93,63 @@ class Words(HTMLParser):
 
 
 def outside_brackets(text):
-    """The rest of ``text``, with a blank for each message."""
+    """The rest of ``text``, with a blank for each message; brackets must match, or one hid the rest."""
     rest, depth = [], 0
     for letter in text:
         depth += (letter == "⟦") - (letter == "⟧")
+        assert depth >= 0, text
         rest.append(letter if depth == 0 and letter != "⟧" else " ")
+    assert depth == 0, text
     return "".join(rest)
 
 
-def untranslated(html, known):
+def untranslated(html, known, sentences=()):
     """Words of a page that no catalogue could have translated and that are no data."""
     words = Words()
     words.feed(html)
-    rest = FROM_ELSEWHERE.sub(" ", " ".join(outside_brackets(text) for text in words.found))
-    return {word for word in re.findall(r"[^\W\d_]{2,}", rest) if word not in known}
+    rest = FROM_ELSEWHERE.sub(" ", outside_brackets(" ".join(words.found)))
+    for sentence in sentences:
+        rest = rest.replace(sentence, " ")
+    return {word for word in WORD.findall(rest) if word not in known}
 
 
-def vocabulary():
-    """Every word of the database's data; columns of fixed choices are none, since their values have words."""
-    found = set(NAMES)
-    for model in apps.get_models():
+class Data:
+    """What the database holds: its words, but for common ones, and its texts of several words as they are.
+
+    Columns of fixed choices are none of it, since their values have words.
+    """
+
+    def __init__(self):
+        texts = {text for model in apps.get_models() for text in self._texts(model)}
+        self.words = {word for text in texts for word in WORD.findall(text)} - COMMON | NAMES
+        self.sentences = sorted((text for text in texts if " " in text), key=len, reverse=True)
+
+    def lacks(self, html):
+        """The words of a page that are neither translated nor data."""
+        return untranslated(html, self.words, self.sentences)
+
+    def _texts(self, model):
         free = [
             field.name
             for field in model._meta.concrete_fields
             if isinstance(field, CharField | TextField | JSONField) and not field.choices
         ]
         for values in model.objects.values_list(*free):
-            found.update(re.findall(r"[^\W\d_]{2,}", " ".join(map(str, values))))
-    return found
+            for value in values:
+                yield from self._strings(value)
+
+    def _strings(self, value):
+        match value:
+            case str() if value.startswith("{"):  # a line of an audit file
+                yield from self._strings(json.loads(value))
+            case str():
+                yield " ".join(value.split())
+            case dict():
+                for inner in value.values():
+                    yield from self._strings(inner)
+            case list():
+                for inner in value:
+                    yield from self._strings(inner)
 
 
 @pytest.fixture
@@ -139,8 +188,16 @@ def compiled(messages):
 
 @pytest.fixture
 def store(mkek):
-    """Rows of every kind and state, few of each."""
+    """Rows of every kind and state, few of each, and an act that was done in an emergency."""
     fill(projects=6, secrets=16, orders=12)
+    ActRequest.objects.create(
+        noun="secrets_app.secret",
+        act="purge",
+        title="Purge",
+        requested_by="olivia",
+        expires_at=timezone.now(),
+        state=ActRequest.State.DONE,
+    )
 
 
 @pytest.fixture
@@ -157,6 +214,21 @@ def page_in(pseudo, console):
     return read
 
 
+def report(now, members, *, node="api1", failed=0):
+    """What a green node told: its requests of this minute, and its processes' HSM member."""
+    Node.objects.create(name=node, version="1", address="x", colour="green", heartbeat_at=now)
+    HSMMember.objects.get_or_create(name="rack1")
+    minute = int(now.timestamp() // 60)
+    told = {"in_flight": 0, "sessions": 1, "keys": 1, "errors": {}, "last_canary_at": None, "minutes": []}
+    NodeReport.objects.create(
+        node=node,
+        told_at=now,
+        began_at=now - timedelta(hours=1),
+        requests=[[minute, 1, failed, [100, *[0] * 12]]],
+        members={"rack1": told | {"states": members}},
+    )
+
+
 def rows_for(model, act):
     """A row that the act makes sense for, and one that it does not."""
     found = {}
@@ -167,7 +239,7 @@ def rows_for(model, act):
 
 class TestEveryPage:
     def test_says_nothing_that_cannot_be_translated(self, store, page_in):
-        known = vocabulary()
+        data = Data()
         acts = [
             act_url(model, act.name, pk)
             for model, act in declared_acts()
@@ -176,17 +248,17 @@ class TestEveryPage:
         own = ["/admin/second-factor/", "/admin/password_change/", "/admin/nothing/", "/admin/search/?q="]
         urls = ["/admin/", "/admin/live/", *own, *list_pages(), *detail_pages()[::2], *acts]
 
-        assert {url: words for url in urls if (words := untranslated(page_in(url), known))} == {}
+        assert {url: words for url in urls if (words := data.lacks(page_in(url)))} == {}
 
     def test_the_choice_of_zones_has_their_names_besides(self, page_in):
-        names = re.findall(r"[^\W\d_]{2,}", " ".join(known_zones()))
+        names = WORD.findall(" ".join(known_zones()))
 
         assert untranslated(page_in("/admin/time-zone/"), {*NAMES, *names, "olga"}) == set()
 
     def test_what_is_wrong_and_what_was_done(self, store, page_in):
         secret = Secret.objects.filter(deleted_at=None, expires_at=None).first()
         url = act_url(Secret, "withdraw", secret.pk)
-        known = vocabulary()
+        data = Data()
 
         wrong = page_in(url, {"reason": "", "typed": str(secret)})
         done = page_in(url, {"reason": "r", "typed": str(secret)})
@@ -194,7 +266,7 @@ class TestEveryPage:
         assert Secret.objects.get(pk=secret.pk).deleted_at
         assert "⟦This field is required.⟧" in wrong
         assert "⟦The secret" in done
-        assert untranslated(wrong, known) | untranslated(done, known) == set()
+        assert data.lacks(wrong) | data.lacks(done) == set()
 
     def test_logging_in(self, pseudo, client, operator):
         asked = client.get("/admin/", headers={"Accept-Language": pseudo}, follow=True)
@@ -205,6 +277,71 @@ class TestEveryPage:
         assert "⟦This name and password" in refused.content.decode()
         for answer in (asked, refused):
             assert untranslated(answer.content.decode(), NAMES) == set()
+
+    def test_logging_in_with_a_second_factor(self, pseudo, client, operator):
+        secret = second_factor.new_secret()
+        actor = audit.ConsoleOperator(user_id="olga")
+        second_factor.enrol(operator, secret=secret, code=Phone(secret).shows(), actor=actor)
+        log_in(client)
+
+        asked = client.get("/admin/login/code/", headers={"Accept-Language": pseudo})
+
+        assert "⟦Code⟧ · Keepsite" in asked.content.decode()
+        assert untranslated(asked.content.decode(), {*NAMES, "olga"}) == set()
+
+
+class TestOverview:
+    """Of the states that a store of everything never has."""
+
+    def test_when_all_is_well(self, mkek, page_in):
+        report(timezone.now(), {"up": 4})
+
+        page = page_in("/admin/")
+
+        assert "⟦All well⟧" in page
+        assert Data().lacks(page) == set()
+
+    def test_when_nothing_has_been_set_up(self, db, page_in):
+        assert Data().lacks(page_in("/admin/")) == set()
+
+    def test_when_much_is_wrong(self, mkek, page_in):
+        report(timezone.now(), {"suspect": 4}, failed=50)
+        report(timezone.now() - timedelta(hours=1), {"up": 4}, node="gone")
+        near = Project.objects.create(external_id="near")
+        ProjectQuota.objects.create(project=near, orders=10)
+        Order.objects.bulk_create(
+            Order(project=near, type="key", meta={}, created_at=timezone.now() - timedelta(minutes=9))
+            for _ in range(9)
+        )
+
+        page = page_in("/admin/")
+
+        assert "⟦⟦Orders⟧ of near⟧" in page
+        assert Data().lacks(page) == set()
+
+
+class TestFilters:
+    def test_choices_mean_the_same_in_every_language(self, store, operator, pseudo):
+        """What is sent for a choice is no word of the reader's language."""
+
+        def found(model, language, **query):
+            request = RequestFactory().get("/", query)
+            request.user = operator
+            with translation.override(language):
+                return admin.site.get_model_admin(model).get_changelist_instance(request)
+
+        def choices(model, language):
+            return {
+                spec.parameter_name: [str(value) for value, _ in spec.lookup_choices]
+                for spec in found(model, language).filter_specs
+            }
+
+        for model in models():
+            assert choices(model, pseudo) == choices(model, "en")
+            for name, values in choices(model, "en").items():
+                for value in values:
+                    counts = {found(model, one, **{name: value}).result_count for one in ("en", pseudo)}
+                    assert len(counts) == 1, (model, name, value)
 
 
 class TestTheTestItself:

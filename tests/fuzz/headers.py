@@ -115,6 +115,8 @@ EXTRA = st.one_of(
     _named(b"X-Service-Token", TOKENS),
     _named(b"Origin", [b"https://evil.example", b"null", b"\xff"]),
     _named(b"Authorization", [b"Basic eDp5", b"Basic \xff", b"Bearer x", b"Negotiate"]),
+    _named(b"Idempotency-Key", [b"k", b'"k"', b'"', b"k,k", b"~" * 255]),
+    _named(b"Idempotency-Key", ODD),
     _named(b"X-Something", ODD),
 )
 # What HTTP itself forbids: only a socket carries it to a server.

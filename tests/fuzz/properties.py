@@ -11,7 +11,19 @@ SAYS_WHAT_IS_ACCEPTED = re.compile(
     r"|known|check|send|needs|has \d+)\b",
     re.IGNORECASE,
 )
-EXPLAINED = {400, 401, 403, 409, 413, 414, 415, 417, 429, 431}  # the contract leaves 404, 405 and 406 bare
+EXPLAINED = {
+    400,
+    401,
+    403,
+    409,
+    413,
+    414,
+    415,
+    417,
+    422,
+    429,
+    431,
+}  # the contract leaves 404, 405 and 406 bare
 PLAIN_PATHS = re.compile(rb"/*(healthcheck|admin|static)")  # not the API's
 
 

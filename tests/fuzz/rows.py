@@ -5,7 +5,7 @@ import contextlib
 from django.apps import apps
 
 # Left out: API keys, whose last use is noted whatever the answer, and what is not the API's to write.
-APPS = ("projects", "keyring", "secrets_app", "orders_app")
+APPS = ("projects", "idempotency", "keyring", "secrets_app", "orders_app")
 
 
 def tables():

@@ -96,6 +96,8 @@ def product(tmp_path_factory, new_database_url, keystone, memcached, account):
         database_url=new_database_url(),
         KEEPSITE_KEYSTONE_MEMCACHED=memcached.url,
         KEEPSITE_ROLE_SET="both",
+        KEEPSITE_TRUSTED_PROXIES="127.0.0.1",
+        KEEPSITE_PUBLIC_PREFIXES="/key-manager",
         **account,
     ).setup()
     keystone.publish("key-manager", public=product.url, internal=product.url)
@@ -371,6 +373,22 @@ class TestApplicationCredential:
         ref_as_id = f"/v1/secrets/http://testserver{secret}"
         assert call("GET", f"{ref_as_id}/payload", token, Accept="text/plain").status_code == 200
         assert call("GET", ref_as_id, token).status_code == 401
+
+    def test_access_rules_are_of_the_path_that_refs_show_behind_a_prefix(self, call, ann, keystone, people):
+        proxied = {"X_Forwarded_Prefix": "/key-manager"}
+        ref = call("POST", "/v1/secrets", ann, body=A_SECRET, **proxied).json()["secret_ref"]
+        shown = path_of(ref)
+        rules = [("GET", f"{shown}/payload")]
+        _, token = keystone.application_credential_token("ann", "red", roles=["member"], rules=rules)
+        passed_on = shown.removeprefix("/key-manager")
+
+        assert passed_on != shown
+        assert call("GET", f"{passed_on}/payload", token, **proxied).status_code == 200
+        assert call("GET", f"{passed_on}/payload", token).status_code == 401
+        _, token = keystone.application_credential_token(
+            "ann", "red", roles=["member"], rules=[("GET", "/a/**")]
+        )
+        assert call("GET", f"{passed_on}/payload", token, X_Forwarded_Prefix="/a").status_code == 401
 
     def test_a_garbage_service_token_does_not_lift_them(self, call, keystone, people):
         _, token = keystone.application_credential_token(

@@ -7,8 +7,10 @@ from datetime import datetime
 
 import schemathesis
 from hypothesis import strategies as st
+from schemathesis import GenerationMode
 from schemathesis.specs.openapi.checks import use_after_free
 
+from keepsite.ids import new_id
 from secrets_app.api.filters import SORTS
 
 MOMENTS = st.datetimes(min_value=datetime(2100, 1, 1)).map(datetime.isoformat)  # noqa: DTZ001  # UTC without a zone
@@ -25,6 +27,8 @@ schemathesis.openapi.format(
         lambda terms: ",".join(map("".join, terms))
     ),
 )
+
+_USED_KEYS = set()
 
 # Ids are the last segment of refs.  OpenAPI's links cannot cut it out, schemathesis's extension of them can.
 MADE = {
@@ -69,6 +73,17 @@ def before_call(context, case, kwargs):
         given = [place.get(name) for place in places if isinstance(place.get(name), str | None)]
         if len({(text or "").strip() for text in given}) < len(given):
             case.body["secret_refs"] = []
+
+
+@schemathesis.hook("before_call")
+def use_each_key_once(context, case, kwargs):
+    """Name each request anew: a used key is refused, or finds what may be deleted; no schema says so."""
+    key = (case.headers or {}).get("Idempotency-Key")
+    if key is None or case.meta.generation.mode is GenerationMode.NEGATIVE:
+        return
+    if (bare := key.strip('"')) in _USED_KEYS:
+        case.headers["Idempotency-Key"] = new_id()
+    _USED_KEYS.add(bare)
 
 
 @schemathesis.check

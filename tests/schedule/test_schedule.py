@@ -140,6 +140,7 @@ class TestOurJobs:
             "audit-verify",
             "expiry-notices",
             "fleet-forget",
+            "idempotency-forget",
             "lost-nodes",
             "notices-find",
             "notices-forget",

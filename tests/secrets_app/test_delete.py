@@ -39,6 +39,24 @@ class TestDelete:
 
         assert api.get(f"{kept}/payload").content == b"kept"
 
+    def test_a_typed_container_left_incomplete_is_logged_and_a_generic_one_is_not(self, api, caplog):
+        public, private, spare = (api.store(name) for name in ("public", "private", "spare"))
+        refs = [
+            {"name": name, "secret_ref": f"http://testserver{path}"}
+            for name, path in (("public_key", public), ("private_key", private))
+        ]
+        pair = api.post("/v1/containers", {"type": "rsa", "secret_refs": refs}).json()["container_ref"]
+        api.post("/v1/containers", {"type": "generic", "secret_refs": refs})
+        caplog.set_level("INFO")
+
+        assert api.delete(spare).status_code == 204
+        assert "container.left_incomplete" not in caplog.text
+        assert api.delete(private).status_code == 204
+
+        (told,) = [record.msg for record in caplog.records if "left_incomplete" in str(record.msg)]
+        assert told["container_ids"] == [pair.rpartition("/")[2]]
+        assert told["secret_id"] == private.rpartition("/")[2]
+
     def test_without_a_token_it_still_works(self, api, shim):
         path = api.store("x")
         shim.answer(0x30)

@@ -273,6 +273,16 @@ class TestNegotiation:
         assert api.get(f"{path}/payload", Accept="text/plain").status_code == 406
         assert api.get(f"{path}/payload", Accept="*/*")["Content-Type"] == "application/octet-stream"
 
+    def test_text_in_another_charset_is_406_as_text_and_served_to_who_takes_anything(self, api):
+        path = api.store()
+        api.put(path, b"h\xe9", content_type="text/plain; charset=latin-1")
+
+        assert api.get(f"{path}/payload", Accept="text/plain").status_code == 406
+        served = api.get(f"{path}/payload", Accept="*/*")
+        assert (served.status_code, served.content) == (200, b"h\xe9")
+        assert served["Content-Type"] == "text/plain"  # and no charset, which nobody knows
+        assert payload(api, path) == b"h\xe9"
+
     def test_an_answer_is_not_to_be_cached(self, api):
         assert api.get(f"{api.store('x')}/payload")["Cache-Control"] == "no-store"
 

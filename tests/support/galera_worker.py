@@ -2,8 +2,9 @@
 
 ``{"place": [groups, size]}`` has it place key orders that a relay would hand out in such groups,
 ``{"orders": [ids]}`` take the messages of these, one after the other, ``{"job": name, "times": n,
-"alone": path}`` run a scheduled job that notices when it is not alone.  Each line is answered by one:
-the ids, how many messages there were, how often the job ran.
+"alone": path}`` run a scheduled job that notices when it is not alone, ``{"store": [keys], "as": key of the
+API}`` make a secret under each idempotency key.  Each line is answered by one: the ids, how many messages
+there were, how often the job ran, where the secrets are.
 """
 
 import json
@@ -24,6 +25,8 @@ def main():
             say(place(*wanted["place"]))
         elif "orders" in wanted:
             say(run_orders(**wanted))
+        elif "store" in wanted:
+            say(store(wanted["store"], wanted["as"], wanted["at"]))
         else:
             say(run_job(**wanted))
 
@@ -48,11 +51,29 @@ def run_orders(*, orders, at):
     """Begin at a moment of the machine's monotonic clock, so that another worker begins then too."""
     from orders_app.tasks import fulfil
 
-    while time.monotonic() < at:
-        pass  # a sleep would end at a moment of its own
+    _wait_until(at)
     for order_id in orders:
         fulfil(order_id)
     return len(orders)
+
+
+def store(keys, api_key, at):
+    """Begin at a moment, as ``run_orders`` does."""
+    from django.test import Client
+
+    client = Client(SERVER_NAME="127.0.0.1", headers={"X-Auth-Token": api_key})
+    _wait_until(at)
+    return [
+        client.post(
+            "/v1/secrets", {"name": key}, content_type="application/json", headers={"Idempotency-Key": key}
+        ).get("Location")
+        for key in keys
+    ]
+
+
+def _wait_until(moment):
+    while time.monotonic() < moment:
+        pass  # a sleep would end at a moment of its own
 
 
 def run_job(*, job, times, alone):

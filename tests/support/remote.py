@@ -44,9 +44,10 @@ class Remote:
     def post(self, path, body, **headers):
         return self.call("POST", path, body, **headers)
 
-    def store(self, text, **fields):
-        """Store a text payload; the path of the acknowledged ref."""
-        answer = self.post("/v1/secrets", {"payload": text, "payload_content_type": "text/plain"} | fields)
+    def store(self, text, *, key=None, **fields):
+        """Store a text payload, perhaps under an idempotency key; the path of the acknowledged ref."""
+        body = {"payload": text, "payload_content_type": "text/plain"} | fields
+        answer = self.post("/v1/secrets", body, **({"Idempotency_Key": f'"{key}"'} if key else {}))
         assert answer.status == 201, answer.content
         return answer.json()["secret_ref"].removeprefix(self.product.url)
 

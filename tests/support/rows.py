@@ -1,8 +1,9 @@
+from keepsite.idempotency.models import AcceptedRequest
 from keepsite.keyring.models import ProjectKEK
 from orders_app.models import Order
 from secrets_app.models import Payload, Secret, SecretConsumer
 
-WHAT_CLIENTS_WRITE = (Secret, Payload, SecretConsumer, Order, ProjectKEK)
+WHAT_CLIENTS_WRITE = (Secret, Payload, SecretConsumer, Order, ProjectKEK, AcceptedRequest)
 
 
 def written_rows():

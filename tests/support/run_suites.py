@@ -29,6 +29,7 @@ NOT_ABOUT_THE_DATABASE = (
     "tests/console/test_roles.py",
     "tests/identity/test_keystone.py",
     "tests/identity/test_policy.py",
+    "tests/identity/test_policy_tools.py",
     "tests/clients/test_go_wire.py",
     "tests/clients/test_openstack_cli.py",
     "tests/cluster/test_colour.py",

@@ -211,17 +211,20 @@ class _Writer:
 
     def _refusal(self, route: Route, status: HTTPStatus) -> JSON:
         """A reference to the response that all routes share, or one of this route's own."""
+        said = route.operation.refusals.get(status)
+        if isinstance(said, Answer):
+            return self._answer(said, route)
         headers = _common_headers(route, status)
         if status in {HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE}:
             headers["Retry-After"] = {"$ref": "#/components/headers/RetryAfter"}
         if status is HTTPStatus.UNAUTHORIZED:
             headers["WWW-Authenticate"] = {"$ref": "#/components/headers/Challenge"}
         response: JSON = {
-            "description": route.operation.refusals.get(status) or REFUSALS[status],
+            "description": said or REFUSALS[status],
             "headers": headers,
             "content": self._content({"application/json": error_component(status)}),
         }
-        if status in route.operation.refusals or not route.asks_who_calls:
+        if said or not route.asks_who_calls:
             return response
         name = error_component(status).name.removesuffix("Error")
         self.responses[name] = response

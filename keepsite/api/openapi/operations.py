@@ -43,7 +43,7 @@ class Operation:
     """A method of a route.
 
     Statuses that say no follow from the route and are not listed, but for those that only
-    this operation gives, and for texts that fit it better.
+    this operation gives, and for texts that fit it better; an ``Answer`` is one that is no error.
     """
 
     summary: str
@@ -51,7 +51,7 @@ class Operation:
     description: str = ""
     parameters: tuple[Parameter, ...] = ()
     body: Schema | RawBody | None = None
-    refusals: Mapping[HTTPStatus, str] = field(default_factory=dict)
+    refusals: Mapping[HTTPStatus, str | Answer] = field(default_factory=dict)
 
 
 Described = Operation | Callable[[Any], Operation]  # Any: a viewset class, for actions that several share

@@ -23,9 +23,7 @@ class ZoneForm(forms.Form):
 
     def __init__(self, request: HttpRequest, chosen: str) -> None:
         super().__init__(request.POST if request.method == "POST" else None, initial={"zone": chosen})
-        by_itself = _("As the browser says: %(zone_of_browser)s") % {
-            "zone_of_browser": zone_of_browser(request)
-        }
+        by_itself = _("As the browser says: %(zone)s") % {"zone": zone_of_browser(request)}
         field = self.fields["zone"]
         field.choices = [("", by_itself), (DEFAULT, DEFAULT), *zones_by_region()]  # type: ignore[attr-defined]  # it is a choice
 

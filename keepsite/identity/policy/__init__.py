@@ -1,6 +1,5 @@
 """What callers may do: ``require(rule, actor, target)`` stands first in every service."""
 
-from keepsite.identity.policy.defaults import list_rules
 from keepsite.identity.policy.enforcement import RuleMisused, allows, check_policy_file, require, reset
 from keepsite.identity.policy.policy_file import PolicyFileInvalid
 from keepsite.identity.policy.target import Kind, Target
@@ -12,7 +11,6 @@ __all__ = [
     "Target",
     "allows",
     "check_policy_file",
-    "list_rules",
     "require",
     "reset",
 ]

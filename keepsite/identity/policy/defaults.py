@@ -1,4 +1,4 @@
-"""The rules as oslo.policy and its tools know them, for the role set in use."""
+"""The rules as oslo.policy knows them, for the role set in use."""
 
 from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
@@ -26,16 +26,3 @@ def role_set_in_use() -> RoleSet:
     raise ImproperlyConfigured(
         f"ROLE_SET is {settings.ROLE_SET!r}; it must be one of {', '.join(ROLE_SETS)}."
     )
-
-
-def list_rules() -> list[RuleDefault]:
-    """Return the defaults in use, for the oslopolicy-* tools (namespace ``keepsite``).
-
-    Where Django has no settings, as in a tool run outside a deployment, these
-    are the defaults for reader, member and admin.
-    """
-    try:
-        role_set = role_set_in_use()
-    except ImproperlyConfigured:
-        role_set = "secure"
-    return defaults(role_set)

@@ -78,9 +78,9 @@ def run_pill(run: KEKRun, *, now: datetime) -> SafeString:
 def _pace(run: KEKRun, progress: runs.Progress, *, is_going: bool) -> str:
     words = [rate_words(run.rate)]
     if progress.per_second:
-        words.append(_("%(speed_words)s so far") % {"speed_words": speed_words(progress.per_second)})
+        words.append(_("%(speed)s so far") % {"speed": speed_words(progress.per_second)})
     if is_going and progress.eta_s is not None and progress.left:
-        words.append(_("about %(eta_s)s to go") % {"eta_s": lasting(progress.eta_s)})
+        words.append(_("about %(time_left)s to go") % {"time_left": lasting(progress.eta_s)})
     return ", ".join(words)
 
 
@@ -141,18 +141,18 @@ def _queued(run: KEKRun, *, now: datetime) -> tuple[Tone, str]:
         return Tone.WARNING, (
             _(
                 "The HSM or the database was away (%(last_error)s). Nothing is lost: workers try again"
-                " every %(hand_out_again_s)s seconds until it is back."
+                " every %(interval)s seconds until it is back."
             )
-            % {"last_error": run.last_error, "hand_out_again_s": runs.HAND_OUT_AGAIN_S}
+            % {"last_error": run.last_error, "interval": runs.HAND_OUT_AGAIN_S}
         )
     waits = now - (run.heartbeat_at or run.created_at)
     between_rows = timedelta(seconds=1 / run.rate) if run.rate else timedelta(0)
     if waits > UNTAKEN + between_rows:
         return Tone.WARNING, (
             _(
-                "No worker has taken it for %(total_seconds)s. See that workers and the order relay are"
+                "No worker has taken it for %(duration)s. See that workers and the order relay are"
                 " running; nothing else needs to be done."
             )
-            % {"total_seconds": lasting(waits.total_seconds())}
+            % {"duration": lasting(waits.total_seconds())}
         )
     return Tone.QUIET, _("It waits for a worker, which takes it within seconds.")

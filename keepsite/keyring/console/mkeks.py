@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any, ClassVar
 
+from django.conf import settings
 from django.contrib import admin
 from django.contrib.humanize.templatetags.humanize import intcomma
 from django.db.models import Func, IntegerField, Max, OuterRef, Q, QuerySet, Subquery
@@ -18,6 +19,7 @@ from keepsite.keyring.console.starting import RewrapFrom
 from keepsite.keyring.console.words import MKEK_STATES, mkek_pill
 from keepsite.keyring.models import MKEK, ProjectKEK
 from keepsite.keyring.querysets import needed_pkeks
+from keepsite.keyring.rotation.mkek_age import due_mkeks, is_due
 from keepsite.readonly import (
     Detail,
     EmptyState,
@@ -53,7 +55,10 @@ class MKEKAdmin(ActingAdmin):
         ),
         commands=("manage.py mkek_generate --label keepsite-mkek-1 --activate",),
     )
-    state_words: ClassVar = {state: lowercased(word) for state, (word, *_rest) in MKEK_STATES.items()}
+    state_words: ClassVar = {
+        **{state: lowercased(word) for state, (word, *_rest) in MKEK_STATES.items()},
+        "due": gettext_lazy("due to be replaced"),
+    }
     list_display = (
         "label",
         "shown_state",
@@ -73,9 +78,9 @@ class MKEKAdmin(ActingAdmin):
     unseen = ("canary_wrapped", "canary_iv", "canary_ciphertext")
     acts = (GenerateMKEK(), ActivateMKEK(), RewrapFrom(), RetireMKEK())
 
-    def states(self, now: datetime) -> Mapping[str, Q]:  # noqa: ARG002  # they do not change with time
-        """Its column says it."""
-        return {state: Q(state=state) for state in self.state_words}
+    def states(self, now: datetime) -> Mapping[str, Q]:
+        """Its column says it; what is due, its age."""
+        return {**{state: Q(state=state) for state in MKEK_STATES}, "due": due_mkeks(now)}
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[MKEK]:
         """MKEKs with how many pKEKs each wraps, and the how manyth it is."""
@@ -91,7 +96,7 @@ class MKEKAdmin(ActingAdmin):
             kind=self.title,
             title=row.label,
             state=mkek_pill(row),
-            notice=_notice(row),
+            notice=_notice(row, now=now),
             sections=(
                 Section(
                     title=_("What it does"),
@@ -178,8 +183,13 @@ def _since(mkek: MKEK) -> datetime | None:
     return max(latest, mkek.created_at) if latest else mkek.created_at
 
 
-def _notice(mkek: MKEK) -> Notice | None:
+def _notice(mkek: MKEK, *, now: datetime) -> Notice | None:
     match mkek.state:
+        case MKEK.State.CURRENT if is_due(mkek, now=now):
+            message = _(
+                "It was generated more than %(days)s days ago, so it is due to be replaced. Generate another,"
+                " activate it, rewrap, and retire this one."
+            ) % {"days": intcomma(settings.MKEK_MAX_DAYS)}
         case MKEK.State.PENDING:
             message = _("It wraps nothing yet. See that every HSM member holds it, then activate it.")
         case MKEK.State.PREVIOUS if needed := needed_pkeks().filter(mkek=mkek).count():

@@ -260,6 +260,6 @@ def _notice(pkek: ProjectKEK) -> Notice | None:
     since = written(pkek.due_at, TO_THE_DAY)
     return Notice(
         tone=Tone.WARNING,
-        message=_("It is due since %(since)s: %(limits)s. Rotate it, then re-encrypt.")
+        message=_("It has been due since %(since)s: %(limits)s. Rotate it, then re-encrypt.")
         % {"since": since, "limits": _either(limits)},
     )

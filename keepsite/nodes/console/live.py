@@ -153,7 +153,7 @@ def _state(node: Node, *, now: datetime, limits: NodeLimits) -> SafeString:
     shown = node_pill(node, now=now, limits=limits)
     notes = [] if node.role == Node.Role.API else [str(ROLE_WORDS[node.role])]
     if node.wanted != node.state:
-        notes.append(_("is to be %(state_words)s") % {"state_words": state_words(node.wanted)})
+        notes.append(_("is to be %(state)s") % {"state": state_words(node.wanted)})
     if node.pending_migrations:
         notes.append(_("waits for migrate"))
     return format_html('{} <span class="note">{}</span>', shown, ", ".join(notes)) if notes else shown

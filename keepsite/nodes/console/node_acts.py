@@ -82,8 +82,8 @@ class SteerNode(Act):
         state = self.state_for(node, wanted)
         services.want(node.name, state, actor=actor, reason=wanted["reason"], now=timezone.now())
         return Outcome(
-            done=_("%(name)s is to be %(state_words)s; it follows within seconds.")
-            % {"name": node.name, "state_words": state_words(state)}
+            done=_("%(name)s is to be %(state)s; it follows within seconds.")
+            % {"name": node.name, "state": state_words(state)}
         )
 
     def state_for(self, node: Node, wanted: dict[str, Any]) -> NodeState:  # Any: a form

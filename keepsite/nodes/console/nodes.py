@@ -51,6 +51,18 @@ class RoleFilter(ChoiceFilter):
     options = tuple(ROLE_WORDS.items())
 
 
+class VersionFilter(ChoiceFilter):
+    """Which release a node runs."""
+
+    title = gettext_lazy("version")
+    parameter_name = "version"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:  # noqa: ARG002  # Any: Django's
+        """Those that run somewhere."""
+        versions = Node.objects.order_by("version").values_list("version", flat=True).distinct()
+        return [(version, version) for version in versions]
+
+
 @admin.register(Node)
 class NodeAdmin(ActingAdmin):
     """Every node that ever sent a heartbeat and was not forgotten."""
@@ -70,6 +82,7 @@ class NodeAdmin(ActingAdmin):
         "none": gettext_lazy("out of service"),
         "draining": gettext_lazy("draining"),
         "unsettled": gettext_lazy("not what it is to be"),
+        "silent": gettext_lazy("without a sign of life"),
         "lost": gettext_lazy("lost"),
     }
     list_display = ("name", "role", "version")
@@ -78,7 +91,7 @@ class NodeAdmin(ActingAdmin):
         "role": gettext_lazy("role"),
         "version": gettext_lazy("version"),
     }
-    list_filter = (StateFilter, RoleFilter)
+    list_filter = (StateFilter, RoleFilter, VersionFilter)
     search_fields = ("name", "version", "address")
     search_help_text = gettext_lazy("Part of a name, version or address")
     ordering = ("name",)
@@ -91,13 +104,14 @@ class NodeAdmin(ActingAdmin):
         live = path("pools/live/", self._guarded(self.live_view), name="nodes_node_live")
         return [live, *super().get_urls()]
 
-    def states(self, now: datetime) -> Mapping[str, Q]:  # noqa: ARG002  # by column
-        """By column; "lost" as the schedule noticed it."""
+    def states(self, now: datetime) -> Mapping[str, Q]:
+        """By column; "silent" as of now, "lost" as the schedule noticed it."""
         settled = Q(wanted_colour=F("colour"), wants_draining=F("is_draining"))
         return {
             **{str(colour): Q(colour=colour) for colour in Colour},
             "draining": Q(is_draining=True),
             "unsettled": ~settled,
+            "silent": Q(heartbeat_at__lt=now - NodeLimits.from_settings().heard_within),
             "lost": Q(lost_at__isnull=False),
         }
 
@@ -199,9 +213,7 @@ def _notice(node: Node, *, now: datetime, limits: NodeLimits) -> Notice | None:
         ) % {"heartbeat_at": written(node.heartbeat_at, TO_THE_SECOND)}
         return Notice(tone=Tone.BAD if node.lost_at else Tone.WARNING, message=words)
     if node.wanted != node.state:
-        words = _("It is to be %(state_words)s, and follows within seconds.") % {
-            "state_words": state_words(node.wanted)
-        }
+        words = _("It is to be %(state)s, and follows within seconds.") % {"state": state_words(node.wanted)}
         return Notice(tone=Tone.WAITING, message=words)
     return None
 

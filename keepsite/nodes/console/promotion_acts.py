@@ -65,14 +65,14 @@ class StartPromotion(Act):
             Fact(
                 label=_("First turn green"),
                 value=names(blue),
-                note=_("One after the other, each watched for %(total_seconds)s s.")
-                % {"total_seconds": f"{limits.settle.total_seconds():g}"},
+                note=_("One after the other, each watched for %(duration)s s.")
+                % {"duration": f"{limits.settle.total_seconds():g}"},
             ),
             Fact(
                 label=_("Then drain and turn blue"),
                 value=names(green),
-                note=_("One after the other, each with %(total_seconds)s s to finish its work.")
-                % {"total_seconds": f"{limits.drain.total_seconds():g}"},
+                note=_("One after the other, each with %(duration)s s to finish its work.")
+                % {"duration": f"{limits.drain.total_seconds():g}"},
             ),
         )
 

@@ -7,7 +7,8 @@ from django.conf import settings
 from django.db.models import Count, Min
 
 from keepsite.identity.models import APIKey
-from keepsite.keyring.models import ProjectKEK
+from keepsite.keyring.models import MKEK, ProjectKEK
+from keepsite.keyring.rotation.mkek_age import due_mkeks
 from keepsite.notices.causes.words import Cause, many, until
 from keepsite.notices.models import Urgency
 from keepsite.readonly import detail_url, list_url
@@ -52,6 +53,18 @@ def api_keys_that_expire(now: datetime) -> Iterator[Cause]:
             urgency=_urgency(ends_at, now),
             text=f"The API key {key.name} of project {key.project} expires {until(ends_at, now)}.",
             path=detail_url(APIKey, key.pk),
+        )
+
+
+def mkek_due(now: datetime) -> Iterator[Cause]:
+    """One for the current MKEK, when it is older than KEEPSITE_MKEK_MAX_DAYS."""
+    for pk, label in MKEK.objects.filter(due_mkeks(now)).values_list("pk", "label"):
+        yield Cause(
+            kind="mkek-due",
+            about=pk,
+            urgency=Urgency.SOON,
+            text=f"The MKEK {label} was generated more than {settings.MKEK_MAX_DAYS} days ago: replace it.",
+            path=detail_url(MKEK, pk),
         )
 
 

@@ -100,6 +100,7 @@ IN_TWO_STEPS = [
     (b"x", {"Content-Type": "text/plain", "Accept": "text/html"}, "Accept: text/html"),
     (b"x", {"Content-Type": "text/plain", "Accept": "made/up"}, "Accept: made/up"),
 ]
+LATIN = next(number for number, (body, _, _) in enumerate(IN_TWO_STEPS) if body == b"h\xe9")
 
 SCENARIOS = [
     Scenario(
@@ -136,6 +137,14 @@ SCENARIOS = [
                 get(f"/v1/secrets/{{s{number}}}", f"its object after PUT {note}"),
                 get(f"/v1/secrets/{{s{number}}}/payload", f"its payload after PUT {note}"),
             )
+        ]
+        + [
+            get(
+                f"/v1/secrets/{{s{LATIN}}}/payload",
+                f"text not in UTF-8 as {accept}",
+                headers={"Accept": accept},
+            )
+            for accept in ("*/*", "text/plain")
         ]
         + [
             put("/v1/secrets/{s0}", b"again", "PUT a second time", headers={"Content-Type": "text/plain"}),

@@ -123,7 +123,6 @@ def count(site: AdminSite, *, now: datetime) -> Stock:
     keys = site.get_model_admin(APIKey).states(now)  # type: ignore[attr-defined]
     live = site.get_model_admin(Secret).states(now)["live"]  # type: ignore[attr-defined]
     lately = Q(created_at__gte=now - LATELY)
-    failed = orders["failed"]
     by_resource = _by_project(
         {
             "secrets": _counted(Secret, used=live, lately=lately),
@@ -131,8 +130,8 @@ def count(site: AdminSite, *, now: datetime) -> Stock:
                 Order,
                 used=orders["kept"],
                 lately=lately,
-                failed=failed,
-                failed_lately=failed & Q(updated_at__gte=now - LATELY),
+                failed=orders["failed"],
+                failed_lately=orders["failed_lately"],
             ),
             "containers": _counted(Container, used=Q(deleted_at=None), lately=lately),
         }

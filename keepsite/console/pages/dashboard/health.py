@@ -16,7 +16,7 @@ def health(
     """The worst first; what else there is follows as remarks."""
     ordered = sorted(troubles, key=lambda trouble: trouble.tone is not Tone.BAD)
     tone = ordered[0].tone if ordered else Tone.GOOD
-    word = {Tone.BAD: _("Trouble"), Tone.WARNING: _("Attention")}.get(tone, "All well")
+    word = {Tone.BAD: _("Trouble"), Tone.WARNING: _("Attention")}.get(tone, _("All well"))
     return Health(
         state=pill(word, tone),
         tone=tone,

@@ -5,7 +5,7 @@ from keepsite.console.pages.dashboard.shapes import Part, Trouble
 from keepsite.console.pages.dashboard.words import mark
 from keepsite.fleet.figures import FleetFigures, MemberFigures
 from keepsite.fleet.models import HSMMember
-from keepsite.fleet.words import latency, member_pill, of_room, percent, rate, seen_by
+from keepsite.fleet.words import STATES, latency, member_pill, of_room, percent, rate, seen_by
 from keepsite.readonly import Heading, Row, Table, Tone, breakable, detail_url, missing, text
 from keepsite.translation import gettext_lazy
 
@@ -59,7 +59,7 @@ def troubles(fleet: FleetFigures) -> list[Trouble]:
         elif member.worst is not State.UP:
             words = _("HSM member %(name)s is %(worst)s for %(seen_by)s.") % {
                 "name": member.name,
-                "worst": member.worst,
+                "worst": STATES[member.worst][0].lower(),
                 "seen_by": seen_by(member, member.worst),
             }
             found.append(Trouble(tone=Tone.WARNING, sentence=words, part=NAME))

@@ -2,6 +2,7 @@ from collections import Counter
 from datetime import datetime
 
 from django.conf import settings
+from django.contrib.humanize.templatetags.humanize import intcomma
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
@@ -12,6 +13,7 @@ from keepsite.keyring.console.live import live_run
 from keepsite.keyring.console.words import RUN_KINDS, lasting, mkek_pill
 from keepsite.keyring.models import MKEK, KEKRun, ProjectKEK
 from keepsite.keyring.rotation import runs
+from keepsite.keyring.rotation.mkek_age import is_due
 from keepsite.readonly import (
     Bar,
     Fact,
@@ -28,6 +30,7 @@ from keepsite.readonly import (
     text,
 )
 from keepsite.translation import gettext_lazy
+from secrets_app.models import Secret
 
 NAME, RUNS_NAME = "keys", "rotation"
 SHOWN_RUNS = 5
@@ -49,12 +52,13 @@ def part(stock: Stock, *, now: datetime) -> Part:
     return Part(
         name=NAME,
         title=_("Key coverage"),
-        state=mark(_tone(stock)),
+        state=mark(_tone(stock, now=now)),
         facts=(
             _of(_("Active pKEKs"), active, "active"),
             _of(_("Former pKEKs"), former, "decrypt_only"),
             Fact(label=_("Due for rotation"), value=link(list_url(ProjectKEK, state="due"), text(due))),
             _oldest(active, now=now),
+            *_age(stock.current_mkek, now=now),
         ),
         bars=_encryptions(active),
         table=_table(stock),
@@ -105,6 +109,12 @@ def troubles(stock: Stock, found: list[KEKRun], *, now: datetime) -> list[Troubl
             lost,
         )
         result.append(Trouble(tone=Tone.WARNING, sentence=many(lost, words), part=RUNS_NAME))
+    if stock.current_mkek and is_due(stock.current_mkek, now=now):
+        words = _("The MKEK %(label)s was generated more than %(days)s days ago: replace it.") % {
+            "label": stock.current_mkek.label,
+            "days": intcomma(settings.MKEK_MAX_DAYS),
+        }
+        result.append(Trouble(tone=Tone.WARNING, sentence=words, part=NAME))
     due = sum(one.is_due for one in stock.generations)
     if due:
         words = ngettext("%(count)s pKEK is due for rotation.", "%(count)s pKEKs are due for rotation.", due)
@@ -112,19 +122,27 @@ def troubles(stock: Stock, found: list[KEKRun], *, now: datetime) -> list[Troubl
     return result
 
 
-def _tone(stock: Stock) -> Tone:
+def _tone(stock: Stock, *, now: datetime) -> Tone:
     if stock.current_mkek is None:
         return Tone.BAD
-    return Tone.WARNING if any(one.is_due for one in stock.generations) else Tone.GOOD
+    due = is_due(stock.current_mkek, now=now) or any(one.is_due for one in stock.generations)
+    return Tone.WARNING if due else Tone.GOOD
+
+
+def _age(mkek: MKEK | None, *, now: datetime) -> tuple[Fact, ...]:
+    if mkek is None:
+        return ()
+    age = lasting((now - mkek.created_at).total_seconds())
+    return (Fact(label=_("Age of the MKEK"), value=link(detail_url(MKEK, mkek.id), age)),)
 
 
 def _of(label: str, generations: list[Generation], state: str) -> Fact:
     secrets = sum(one.secrets for one in generations)
-    url = list_url(ProjectKEK, state=state)
+    words = ngettext("seal %(count)s secret", "seal %(count)s secrets", secrets)
     return Fact(
         label=label,
-        value=link(url, text(len(generations))),
-        note=many(secrets, ngettext("seal %(count)s secret", "seal %(count)s secrets", secrets)),
+        value=link(list_url(ProjectKEK, state=state), text(len(generations))),
+        note=link(list_url(Secret, sealed=state), many(secrets, words)),
     )
 
 
@@ -180,7 +198,7 @@ def _table(stock: Stock) -> Table | None:
                 mkek_pill(mkek),
                 code(mkek.kcv),
                 link(list_url(ProjectKEK, mkek=mkek.id), text(pkeks[mkek.id])),
-                secrets[mkek.id],
+                link(list_url(Secret, mkek=mkek.id), text(secrets[mkek.id])),
             )
             for mkek in shown[:SHOWN_MKEKS]
         ),

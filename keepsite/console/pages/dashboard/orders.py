@@ -30,7 +30,9 @@ def part(stock: Stock, waiting: WaitingFigures, queues: Mapping[str, int], *, no
             _of(_("Pending"), waiting.waiting, "waiting"),
             Fact(
                 label=_("Oldest"),
-                value=lasting(waiting.oldest_s) if waiting.waiting else missing(_("none waits")),
+                value=link(list_url(Order, state="waiting"), lasting(waiting.oldest_s))
+                if waiting.waiting
+                else missing(_("none waits")),
             ),
             _of(_("At work"), waiting.at_work, "at_work"),
             _of(_("Tried again"), waiting.retried, "retried"),
@@ -38,7 +40,10 @@ def part(stock: Stock, waiting: WaitingFigures, queues: Mapping[str, int], *, no
                 _("Failed"),
                 stock.failed,
                 "failed",
-                note=_("%(failed_lately)s in 24 hours") % {"failed_lately": text(stock.failed_lately)},
+                note=link(
+                    list_url(Order, state="failed_lately"),
+                    _("%(count)s in 24 hours") % {"count": text(stock.failed_lately)},
+                ),
             ),
             Fact(
                 label=_("Dead letters"),

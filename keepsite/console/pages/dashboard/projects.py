@@ -5,6 +5,7 @@ from django.utils.translation import ngettext
 from keepsite.console.pages.dashboard.counting import LIMITED, ProjectUse, Stock
 from keepsite.console.pages.dashboard.shapes import Part, Trouble
 from keepsite.console.pages.dashboard.words import many, mark
+from keepsite.projects.acts import RESOURCE_WORDS
 from keepsite.projects.models import Project
 from keepsite.readonly import (
     Bar,
@@ -20,6 +21,7 @@ from keepsite.readonly import (
     text,
 )
 from keepsite.translation import gettext_lazy
+from secrets_app.models import Secret
 
 NAME = "projects"
 SHOWN_ACTIVE = 5
@@ -81,7 +83,10 @@ def _table(projects: list[ProjectUse]) -> Table | None:
                 detail_url(Project, project.id),
                 breakable(project.external_id),
                 project.made_lately,
-                project.used["secrets"],
+                link(
+                    list_url(Secret, project=project.external_id, state="live"),
+                    text(project.used["secrets"]),
+                ),
             )
             for project in projects
         ),
@@ -91,8 +96,8 @@ def _table(projects: list[ProjectUse]) -> Table | None:
 def _bar(project: ProjectUse) -> Bar:
     resource = max(project.near, key=lambda name: project.used[name] / project.limits[name])
     return Bar(
-        label=_("%(capitalize)s of %(external_id)s")
-        % {"capitalize": resource.capitalize(), "external_id": project.external_id},
+        label=_("%(resource)s of %(project)s")
+        % {"resource": RESOURCE_WORDS[resource], "project": project.external_id},
         used=project.used[resource],
         limit=project.limits[resource],
         note=link(detail_url(Project, project.id), _("Its quota")),

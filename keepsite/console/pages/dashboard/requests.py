@@ -1,10 +1,12 @@
+from collections.abc import Sequence
+
 from django.contrib.humanize.templatetags.humanize import intcomma
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
-from keepsite.console.pages.dashboard.shapes import Chart, Column, Part, Trouble
+from keepsite.console.pages.dashboard.shapes import Chart, Column, Curve, Line, Part, Trouble
 from keepsite.console.pages.dashboard.words import mark
-from keepsite.fleet.figures import FleetFigures, Minute, RequestFigures
+from keepsite.fleet.figures import STEP_MINUTES, FleetFigures, Minute, RequestFigures
 from keepsite.fleet.words import latency, percent, rate
 from keepsite.readonly import Fact, Tone, link, list_url, missing, moment, text
 from keepsite.trail.models import AuditRecord
@@ -13,6 +15,8 @@ NAME = "requests"
 ENOUGH = 20  # requests, before a share of them says anything
 WARN_PERCENT, BAD_PERCENT = 1, 10
 COLUMN_WIDTH = 10
+STEP_WIDTH = COLUMN_WIDTH * STEP_MINUTES
+CURVE_LOW, CURVE_HEIGHT = 98, 96  # of 100: the lines stay within
 SHOWN_NODES = 4
 
 
@@ -29,6 +33,7 @@ def part(fleet: FleetFigures) -> Part:
         ),
         facts=_facts(figures) if fleet.reporting else (),
         chart=_chart(figures) if figures.total else None,
+        curve=_curve(figures) if figures.total else None,
         note=_coverage(fleet),
         empty=""
         if fleet.reporting
@@ -51,8 +56,8 @@ def troubles(fleet: FleetFigures) -> list[Trouble]:
     if fleet.silent:
         names = ", ".join(fleet.silent[:SHOWN_NODES])
         words = ngettext(
-            "%(count)s node has stopped to report: %(names)s.",
-            "%(count)s nodes have stopped to report: %(names)s.",
+            "%(count)s node has stopped reporting: %(names)s.",
+            "%(count)s nodes have stopped reporting: %(names)s.",
             len(fleet.silent),
         ) % {"count": intcomma(len(fleet.silent)), "names": names}
         found.append(Trouble(tone=Tone.WARNING, sentence=words, part=NAME))
@@ -96,6 +101,40 @@ def _column(number: int, minute: Minute, most: int) -> Column:
         refused=round(100 * minute.refused / most, 2),
         failed=round(100 * minute.failed / most, 2),
     )
+
+
+def _curve(figures: RequestFigures) -> Curve:
+    """Half of the requests, and all but one in a hundred, were as quick."""
+    p50 = [step.p50_s for step in figures.steps]
+    p99 = [step.p99_s for step in figures.steps]
+    most = max(seconds for seconds in p99 if seconds is not None)
+    return Curve(
+        lines=(_line("p50", p50, most), _line("p99", p99, most)),
+        words=_("Latency, by five minutes: p50 %(p50)s, p99 %(p99)s.")
+        % {"p50": _range(p50), "p99": _range(p99)},
+        since=moment(figures.minutes[0].at),
+        until=moment(figures.minutes[-1].at),
+    )
+
+
+def _range(values: Sequence[float | None]) -> str:
+    known = [seconds for seconds in values if seconds is not None]
+    return _("%(least)s to %(most)s") % {"least": latency(min(known)), "most": latency(max(known))}
+
+
+def _line(name: str, values: Sequence[float | None], most: float) -> Line:
+    """A level for each step, from its beginning to its end; a gap where there were no requests."""
+    stretches: list[list[str]] = []
+    was_known = False
+    for number, seconds in enumerate(values):
+        if seconds is not None:
+            if not was_known:
+                stretches.append([])
+            y = round(CURVE_LOW - CURVE_HEIGHT * seconds / most, 2)
+            left = number * STEP_WIDTH
+            stretches[-1] += [f"{left},{y}", f"{left + STEP_WIDTH},{y}"]
+        was_known = seconds is not None
+    return Line(name=name, stretches=tuple(" ".join(points) for points in stretches))
 
 
 def _coverage(fleet: FleetFigures) -> str:

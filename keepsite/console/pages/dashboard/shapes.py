@@ -53,6 +53,24 @@ class Chart:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Line:
+    """One line of a curve, in stretches between gaps; each is the ``points`` of an SVG polyline."""
+
+    name: str
+    stretches: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Curve:
+    """Lines over the same time as a chart's columns, and the same in words."""
+
+    lines: tuple[Line, ...]
+    words: str
+    since: SafeString
+    until: SafeString
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RunLine:
     """A rotation run that has not ended."""
 
@@ -74,6 +92,7 @@ class Part:
     facts: tuple[Fact, ...] = ()
     bars: tuple[Bar, ...] = ()
     chart: Chart | None = None
+    curve: Curve | None = None
     runs: tuple[RunLine, ...] = ()
     table: Table | None = None
     note: str = ""
