@@ -260,7 +260,7 @@ class TestCauses:
         with CaptureQueriesContext(connection) as queries:
             look(timezone.now())
 
-        assert len(queries) == 19
+        assert len(queries) == 20
 
 
 class TestLife:
