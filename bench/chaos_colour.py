@@ -264,9 +264,10 @@ def campaign(folder, *, rate=RATE, say=print):
         for name, act in (
             ("steady", lambda: time.sleep(5)),
             ("haproxy reloads", lambda: _reload(green)),
+            ("promote, haproxy reloads amid it", lambda: _promote_amid_a_reload(site, green, say)),
+            ("roll back what is done", lambda: _finish(site.promote("rollback", "--reason", "back"), say)),
+            ("promote, roll back half way", lambda: _turn_round(site, say)),
             ("promote", lambda: promote(site, say)),
-            ("promote back, rolled back half way", lambda: _turn_round(site, say)),
-            ("promote back", lambda: promote(site, say)),
             ("blue pool asked as well", lambda: check_blue(site, blue)),
         ):
             load.take()
@@ -284,6 +285,15 @@ def promote(site, say):
 def _reload(balancer):
     balancer.reload()
     time.sleep(4)
+
+
+def _promote_amid_a_reload(site, balancer, say):
+    """The new process starts while an old green node drains: the moment at which it knows least."""
+    with site.promote("start", "--reason", "release", "--no-wait") as started:
+        started.communicate()
+    wait_until(lambda: "green drain" in site.states().values(), 120)
+    balancer.reload()
+    _finish(site.promote("watch"), say)
 
 
 def _finish(promotion, say):

@@ -135,8 +135,8 @@ def replay(letter_id: str, *, actor: audit.Actor, reason: str) -> DeadLetter:
         NotFound: there is no such dead letter.
         Conflict: it has been settled, was too large to be kept whole, or was no message to a worker.
     """
-    letter = _settle(letter_id, DeadLetter.State.REPLAY, actor=actor)
-    audit.record("dead_letter.replayed", actor=actor, subject=letter, reason=reason)
+    letter, change = _settle(letter_id, DeadLetter.State.REPLAY, actor=actor)
+    audit.record("dead_letter.replayed", actor=actor, subject=letter, reason=reason, change=change)
     wakeup.wake_relay()
     return letter
 
@@ -149,8 +149,8 @@ def discard(letter_id: str, *, actor: audit.Actor, reason: str) -> DeadLetter:
         NotFound: there is no such dead letter.
         Conflict: it has been settled.
     """
-    letter = _settle(letter_id, DeadLetter.State.DISCARDED, actor=actor)
-    audit.record("dead_letter.discarded", actor=actor, subject=letter, reason=reason)
+    letter, change = _settle(letter_id, DeadLetter.State.DISCARDED, actor=actor)
+    audit.record("dead_letter.discarded", actor=actor, subject=letter, reason=reason, change=change)
     return letter
 
 
@@ -203,7 +203,9 @@ def _refusals_told() -> Iterator[None]:
         raise BrokerError("The broker has no room for this message.") from error
 
 
-def _settle(letter_id: str, state: DeadLetter.State, *, actor: audit.Actor) -> DeadLetter:
+def _settle(
+    letter_id: str, state: DeadLetter.State, *, actor: audit.Actor
+) -> tuple[DeadLetter, audit.Change]:
     audit.require_operator(actor)
     letter = DeadLetter.objects.filter(id=letter_id).first()
     if letter is None:
@@ -223,7 +225,11 @@ def _settle(letter_id: str, state: DeadLetter.State, *, actor: audit.Actor) -> D
 
     writes.commit(move, committed=rows.filter(settled_at=now).exists)
     letter.refresh_from_db()
-    return letter
+    change = audit.Change(
+        before={"state": DeadLetter.State.KEPT.value, "settled_at": None},
+        after={"state": state.value, "settled_at": now},
+    )
+    return letter, change
 
 
 def _id_of(message: Message, body: bytes) -> str:

@@ -47,7 +47,16 @@ def retry_order(order_id: str, *, actor: audit.Actor, reason: str) -> Order:
             raise Conflict("The order is fulfilled, or a worker is at it.")
 
     writes.commit(put_back, committed=rows.filter(updated_at=now).exists)
-    audit.record("order.retried", actor=actor, subject=order, reason=reason)
+    before = {
+        "status": order.status,
+        "attempts": order.attempts,
+        "not_before": order.not_before,
+        "error_status_code": order.error_status_code,
+    }
+    failed = order.status == Order.Status.ERROR
+    after = {name: (again | (fresh if failed else {})).get(name, value) for name, value in before.items()}
+    change = audit.Change(before=before, after=after)
+    audit.record("order.retried", actor=actor, subject=order, reason=reason, change=change)
     wakeup.wake_relay()
     order.refresh_from_db()
     return order
@@ -79,7 +88,11 @@ def cancel_order(order_id: str, *, actor: audit.Actor, reason: str) -> Order:
         OrderPassphrase.objects.filter(order_id=order_id).delete()
 
     writes.commit(end, committed=rows.filter(updated_at=now, status=Order.Status.ERROR).exists)
-    audit.record("order.cancelled", actor=actor, subject=order, reason=reason)
+    change = audit.Change(
+        before={"status": order.status, "error_status_code": order.error_status_code},
+        after={"status": Order.Status.ERROR.value, "error_status_code": CANCELLED_STATUS_CODE},
+    )
+    audit.record("order.cancelled", actor=actor, subject=order, reason=reason, change=change)
     order.refresh_from_db()
     return order
 

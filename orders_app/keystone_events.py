@@ -105,7 +105,10 @@ def clear_alarm(*, actor: audit.Actor, reason: str) -> RetirementAlarm:
     now = timezone.now()
     rows = RetirementAlarm.objects.filter(cleared_at=None)
     writes.commit(lambda: rows.update(cleared_at=now), committed=lambda: not rows.exists())
-    audit.record("keystone_alarm.cleared", actor=actor, subject=alarm, reason=reason)
+    change = audit.Change(
+        before={"raised_at": alarm.raised_at, "cleared_at": None}, after={"cleared_at": now}
+    )
+    audit.record("keystone_alarm.cleared", actor=actor, subject=alarm, reason=reason, change=change)
     return alarm
 
 
@@ -122,7 +125,8 @@ def _refuse_unusual_rate(deletion: Deletion) -> None:
     writes.commit(
         lambda: alarm.save(force_insert=True), committed=RetirementAlarm.objects.filter(id=alarm.id).exists
     )
-    audit.record("keystone_alarm.raised", actor=LISTENER, subject=alarm, reason=alarm.detail)
+    change = audit.Change(after={"raised_at": alarm.raised_at})
+    audit.record("keystone_alarm.raised", actor=LISTENER, subject=alarm, reason=alarm.detail, change=change)
     raise TooManyDeletions
 
 

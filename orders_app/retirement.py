@@ -52,7 +52,8 @@ def retire_project(external_id: str, *, actor: audit.Actor, reason: str) -> Proj
     project.refresh_from_db()
     is_first = project.retired_at == moment
     if is_first:
-        audit.record("project.retired", actor=actor, subject=project, reason=reason)
+        change = audit.Change(before={"retired_at": None}, after={"retired_at": moment})
+        audit.record("project.retired", actor=actor, subject=project, reason=reason, change=change)
     _forget_passphrases(project)
     for kind in _rows_of(project):
         _in_batches(kind.filter(deleted_at=None), deleted_at=project.retired_at)
@@ -94,7 +95,8 @@ def restore_project(external_id: str, *, actor: audit.Actor, reason: str) -> Pro
         keys.seal_again(project)
 
     writes.commit(reopen, committed=rows.filter(retired_at=None).exists)
-    audit.record("project.restored", actor=actor, subject=project, reason=reason)
+    change = audit.Change(before={"retired_at": project.retired_at}, after={"retired_at": None})
+    audit.record("project.restored", actor=actor, subject=project, reason=reason, change=change)
     project.refresh_from_db()
     return project
 

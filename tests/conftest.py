@@ -150,8 +150,6 @@ def new_database_url():
 @pytest.fixture(scope="module")
 def product(tmp_path_factory, new_database_url):
     """The whole product as processes, on the database engine of this run."""
-    product = Product(tmp_path_factory.mktemp("product") / "state", database_url=new_database_url()).setup()
-    try:
-        yield product.start()
-    finally:
-        product.stop()
+    folder = tmp_path_factory.mktemp("product") / "state"
+    with Product(folder, database_url=new_database_url()).serving() as product:
+        yield product

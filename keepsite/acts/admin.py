@@ -80,16 +80,18 @@ class ActingAdmin(ReadOnlyAdmin):
         self, request: HttpRequest, row: Any, *, now: datetime
     ) -> dict[str, Any]:  # Any: theirs
         """What may be done to this row, by this operator, now."""
-        return {
-            "acts": [
-                self._button(act, row)
-                for act in self.acts
-                if act.scope != "list"
-                and request.user.has_perm(act.permission)
-                and act.is_open_to(request.user, row)
-                and act.applies_to(row, now=now)
-            ]
-        }
+        return {"acts": self.buttons_of(request, row, now=now)}
+
+    def buttons_of(self, request: HttpRequest, row: Any, *, now: datetime) -> list[Button]:  # Any: theirs
+        """Those of the acts that this operator may do to this row now."""
+        return [
+            self._button(act, row)
+            for act in self.acts
+            if act.scope != "list"
+            and request.user.has_perm(act.permission)
+            and act.is_open_to(request.user, row)
+            and act.applies_to(row, now=now)
+        ]
 
     def act_view(self, request: HttpRequest, act_name: str, object_id: str | None = None) -> HttpResponseBase:
         """Ask first, then do."""

@@ -58,6 +58,21 @@ MKEK_RETIRE = GuardedCommand(
 PROMOTE_START = GuardedCommand(
     name="promote", acts=frozenset({"promotion.start"}), permissions=frozenset({"nodes.steer_promotion"})
 )
+PROMOTE_RESUME = GuardedCommand(
+    name="promote resume",
+    acts=frozenset({"promotion.resume"}),
+    permissions=frozenset({"nodes.steer_promotion"}),
+)
+PROJECT_SUSPEND = GuardedCommand(
+    name="project_suspend",
+    acts=frozenset({"project.suspend"}),
+    permissions=frozenset({"projects.suspend_project"}),
+)
+PROJECT_RESUME = GuardedCommand(
+    name="project_resume",
+    acts=frozenset({"project.resume"}),
+    permissions=frozenset({"projects.suspend_project"}),
+)
 PURGE_OVERDUE = GuardedCommand(
     name="purge_deleted",
     acts=frozenset(f"{noun}.purge-overdue" for noun in _PURGED),
@@ -88,6 +103,9 @@ GUARDED = {
         MKEK_ACTIVATE,
         MKEK_RETIRE,
         PROMOTE_START,
+        PROMOTE_RESUME,
+        PROJECT_SUSPEND,
+        PROJECT_RESUME,
         PURGE_EARLY,
         *NODE_STEERED.values(),
         NODE_FORGET,

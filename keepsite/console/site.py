@@ -262,6 +262,9 @@ class ConsoleSite(AdminSite):
                 "operator.password_changed",
                 actor=console_principal(request.user.get_username()),
                 subject=request.user,
+                change=audit.Change(
+                    before={"has_one_time_password": first}, after={"has_one_time_password": False}
+                ),
             )
             messages.success(request, _("Your password is changed. Other log-ins of yours have ended."))
         return response

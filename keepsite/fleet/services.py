@@ -43,7 +43,11 @@ def release_member(
         committed=rows.filter(wanted_at=now).exists,
     )
     words = f"The PIN was corrected. {reason}" if pin_corrected else reason
-    audit.record("hsm_member.released", actor=actor, subject=member, reason=words)
+    change = audit.Change(
+        before={"wanted_at": member.wanted_at, "pin_corrected": member.pin_corrected},
+        after={"wanted_at": now, "pin_corrected": pin_corrected},
+    )
+    audit.record("hsm_member.released", actor=actor, subject=member, reason=words, change=change)
     member.refresh_from_db()
     return member
 

@@ -144,3 +144,8 @@ class PromotionStep(models.Model):
 
     def __str__(self) -> str:
         return f"{self.get_act_display()} {self.node_id}"
+
+    @property
+    def is_passed_over(self) -> bool:
+        """Whether a rollback went on without it; other steps are dropped when a rollback begins."""
+        return self.is_rollback and self.state == self.State.DROPPED

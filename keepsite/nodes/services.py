@@ -44,6 +44,7 @@ def heartbeat(report: Report, *, now: datetime) -> Wish:
 
     Raises:
         Unavailable: the database is away.
+        Conflict: another agent has this name, or an operator had the node forgotten just now.
     """
     reported = {
         "role": report.role,
@@ -75,7 +76,11 @@ def heartbeat(report: Report, *, now: datetime) -> Wish:
             f"Another agent registered the node {report.name!r} at this moment. "
             "Give every node a KEEPSITE_NODE_NAME of its own."
         ) from error
-    node = rows.get()
+    node = rows.first()
+    if node is None:
+        raise Conflict(
+            f"The node {report.name!r} was forgotten at this moment; its next heartbeat registers it."
+        )
     return Wish(state=node.wanted, is_given=node.wanted_at is not None)
 
 
@@ -90,15 +95,7 @@ def want(node_name: str, state: NodeState, *, actor: audit.Actor, reason: str, n
     audit.require_operator(actor)
     node = find(node_name)
     require_possible(node, state)
-    before = str(node.wanted)
-    put_wish(node, state, by=actor.user_id or "", now=now)
-    audit.record(
-        "node.state_wanted",
-        actor=actor,
-        subject=node,
-        reason=f"{state}: {reason}" if reason else str(state),
-        change=audit.Change(before={"wanted": before}, after={"wanted": str(state)}),
-    )
+    put_wish(node, state, actor=actor, reason=reason, now=now)
     return node
 
 
@@ -112,8 +109,9 @@ def require_possible(node: Node, state: NodeState) -> None:
         raise Conflict(f"{node.name} has no colour, so it has nothing to drain.")
 
 
-def put_wish(node: Node, state: NodeState, *, by: str, now: datetime) -> None:
-    """Store the wish; whoever calls has authorised and records it."""
+def put_wish(node: Node, state: NodeState, *, actor: audit.Actor, reason: str, now: datetime) -> None:
+    """Store the wish and record it; whoever calls has authorised it."""
+    before, by = str(node.wanted), actor.user_id or ""
     rows = Node.objects.filter(name=node.name)
     writes.commit(
         lambda: rows.update(
@@ -121,7 +119,14 @@ def put_wish(node: Node, state: NodeState, *, by: str, now: datetime) -> None:
         ),
         committed=rows.filter(wanted_at=now).exists,
     )
-    log.info("node.state_wanted", node_name=node.name, before=str(node.wanted), after=str(state), by=by)
+    log.info("node.state_wanted", node_name=node.name, before=before, after=str(state), by=by)
+    audit.record(
+        "node.state_wanted",
+        actor=actor,
+        subject=node,
+        reason=f"{state}: {reason}" if reason else str(state),
+        change=audit.Change(before={"wanted": before}, after={"wanted": str(state)}),
+    )
     node.refresh_from_db()
 
 
@@ -149,7 +154,19 @@ def forget(
             rows.update(forgotten_at=now, colour=Colour.NONE, wanted_colour=Colour.NONE)
 
     writes.commit(store, committed=lambda: not rows.exists())
-    audit.record("node.forgotten", actor=actor, subject=f"node:{node.name}", reason=reason)
+    before = {
+        "state": str(node.state),
+        "wanted": str(node.wanted),
+        "version": node.version,
+        "heartbeat_at": node.heartbeat_at,
+    }
+    audit.record(
+        "node.forgotten",
+        actor=actor,
+        subject=f"node:{node.name}",
+        reason=reason,
+        change=audit.Change(before=before),
+    )
 
 
 def mark_lost(*, now: datetime, silent_for: timedelta) -> list[str]:

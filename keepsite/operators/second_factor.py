@@ -86,7 +86,8 @@ def enrol(user: User, *, secret: bytes, code: str, actor: audit.Actor) -> tuple[
         _save_codes(authenticator, rows)
 
     writes.commit(write, committed=Authenticator.objects.filter(pk=authenticator.pk).exists)
-    audit.record("operator.second_factor_enrolled", actor=actor, subject=user)
+    change = audit.Change(after={"enrolled_at": authenticator.enrolled_at, "recovery_codes_left": len(codes)})
+    audit.record("operator.second_factor_enrolled", actor=actor, subject=user, change=change)
     return codes
 
 
@@ -122,6 +123,7 @@ def renew_recovery_codes(user: User, *, actor: audit.Actor) -> tuple[str, ...]:
     """
     authenticator = _of(user)
     codes, rows = _new_codes(user)
+    before = {"recovery_codes_left": recovery_codes_left(authenticator)}
 
     def write() -> None:
         RecoveryCode.objects.filter(authenticator=authenticator).delete()
@@ -129,7 +131,8 @@ def renew_recovery_codes(user: User, *, actor: audit.Actor) -> tuple[str, ...]:
 
     known = RecoveryCode.objects.filter(authenticator=authenticator, digest=rows[0])
     writes.commit(write, committed=known.exists)
-    audit.record("operator.recovery_codes_renewed", actor=actor, subject=user)
+    change = audit.Change(before=before, after={"recovery_codes_left": len(codes)})
+    audit.record("operator.recovery_codes_renewed", actor=actor, subject=user, change=change)
     return codes
 
 

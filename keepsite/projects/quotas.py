@@ -98,6 +98,7 @@ def delete_quota(external_id: str, *, actor: audit.Actor) -> None:
         NotFound: it has none.
     """
     rows = ProjectQuota.objects.filter(project__external_id=external_id)
+    before = rows.values(*RESOURCES).first() or {}
 
     def delete() -> None:
         if not rows.exists():
@@ -105,7 +106,12 @@ def delete_quota(external_id: str, *, actor: audit.Actor) -> None:
         ProjectQuota.objects.filter(pk__in=list(rows.values_list("pk", flat=True))).delete()
 
     writes.commit(delete, committed=lambda: not rows.exists())
-    audit.record("project_quota.deleted", actor=actor, subject=f"project:{external_id}")
+    audit.record(
+        "project_quota.deleted",
+        actor=actor,
+        subject=f"project:{external_id}",
+        change=audit.Change(before=before, after=dict.fromkeys(before)),
+    )
 
 
 def _own(project: Project) -> ProjectQuota | None:

@@ -43,13 +43,13 @@ def suspend_project(external_id: str, *, actor: audit.Actor, reason: str) -> Pro
     audit.require_operator(actor)
     if not 1 <= len(reason) <= REASON_MAX_CHARS:
         raise InvalidInput(f"Give a reason of 1 to {REASON_MAX_CHARS} characters.")
-    project = _known(external_id)
+    project = find(external_id)
     now = timezone.now()
     rows = Project.objects.filter(id=project.id)
 
     def suspend() -> None:
         if not rows.filter(suspended_at=None).update(suspended_at=now, suspension_reason=reason):
-            raise Conflict(f"The project {external_id} is suspended already.")
+            raise _not_possible(external_id, suspend=True)
 
     writes.commit(suspend, committed=rows.filter(suspended_at=now).exists)
     audit.record(
@@ -73,13 +73,13 @@ def resume_project(external_id: str, *, actor: audit.Actor, reason: str = "") ->
         Conflict: it is not suspended.
     """
     audit.require_operator(actor)
-    project = _known(external_id)
+    project = find(external_id)
     rows = Project.objects.filter(id=project.id)
 
     def resume() -> None:
         suspended = rows.filter(suspended_at__isnull=False)
         if not suspended.update(suspended_at=None, suspension_reason=""):
-            raise Conflict(f"The project {external_id} is not suspended.")
+            raise _not_possible(external_id, suspend=False)
 
     writes.commit(resume, committed=rows.filter(suspended_at=None).exists)
     audit.record(
@@ -92,6 +92,17 @@ def resume_project(external_id: str, *, actor: audit.Actor, reason: str = "") ->
     _Known.forget()
     project.suspended_at, project.suspension_reason = None, ""
     return project
+
+
+def require_possible(external_id: str, *, suspend: bool) -> None:
+    """Return if the project may be suspended, or resumed, now.
+
+    Raises:
+        NotFound: the project has never been heard of.
+        Conflict: it is so already.
+    """
+    if (find(external_id).suspended_at is None) != suspend:
+        raise _not_possible(external_id, suspend=suspend)
 
 
 def is_suspended(external_id: str) -> bool:
@@ -121,8 +132,18 @@ class _Known:
         cls._read_at = -REFRESH_S
 
 
-def _known(external_id: str) -> Project:
+def find(external_id: str) -> Project:
+    """The project of that id.
+
+    Raises:
+        NotFound: it has never been heard of.
+    """
     project = Project.objects.filter(external_id=external_id).first()
     if project is None:
         raise NotFound(f"There is no project {external_id}: it has never stored or ordered anything here.")
     return project
+
+
+def _not_possible(external_id: str, *, suspend: bool) -> Conflict:
+    state = "is suspended already" if suspend else "is not suspended"
+    return Conflict(f"The project {external_id} {state}.")

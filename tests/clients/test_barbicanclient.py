@@ -8,26 +8,24 @@ import secrets
 import pytest
 from barbicanclient import client as barbicanclient
 from barbicanclient import exceptions
+from cryptography.hazmat.primitives.serialization import load_pem_private_key, load_pem_public_key
 from keystoneauth1 import exceptions as keystone_exceptions
 from keystoneauth1 import session, token_endpoint
 
+from tests.clients import connect
 from tests.support.waiting import wait_until
 
 pytestmark = pytest.mark.processes
 
 NOVA = {"service": "nova", "resource_type": "instance", "resource_id": "i-1"}
-
-
-def client_of(product, key=None):
-    """A client with a plain token-endpoint session, as a user writes it."""
-    auth = token_endpoint.Token(product.url, key or product.key)
-    return barbicanclient.Client(session=session.Session(auth=auth), endpoint=product.url)
+LOAD_BALANCER = {"name": "octavia", "url": "https://lb.example/1"}
+UNKNOWN = "5d4f0c5e-2f4b-4b1e-9a51-0a8f3c1d2e3f"
 
 
 @pytest.fixture
 def barbican(product, key):
     """A client of a project that no other test uses."""
-    return client_of(product, key)
+    return connect.barbican(product.url, key)
 
 
 @pytest.fixture
@@ -38,6 +36,11 @@ def stored(barbican):
         return barbican.secrets.create(**fields).store()
 
     return store
+
+
+def secrets_of(barbican, payloads):
+    """Secrets by name, not stored yet."""
+    return {name: barbican.secrets.create(payload=payload) for name, payload in payloads.items()}
 
 
 class TestStore:
@@ -90,7 +93,7 @@ class TestStore:
 
 class TestRead:
     def test_a_missing_secret_is_a_404(self, barbican, product):
-        ref = f"{product.url}/v1/secrets/5d4f0c5e-2f4b-4b1e-9a51-0a8f3c1d2e3f"
+        ref = f"{product.url}/v1/secrets/{UNKNOWN}"
 
         with pytest.raises(exceptions.HTTPClientError) as caught:
             barbican.secrets.get(ref).status  # noqa: B018  # lazy: reading it asks
@@ -100,12 +103,12 @@ class TestRead:
         ref = stored(payload="x")
 
         with pytest.raises(exceptions.HTTPClientError, match="Forbidden") as caught:
-            client_of(product).secrets.get(ref).status  # noqa: B018  # lazy: reading it asks
+            connect.barbican(product.url, product.key).secrets.get(ref).status  # noqa: B018  # lazy: reading it asks
         assert caught.value.status_code == 403
 
     def test_a_bad_key_is_an_authentication_error(self, product):
         with pytest.raises((exceptions.HTTPAuthError, keystone_exceptions.Unauthorized)):
-            client_of(product, "wrong").secrets.list()
+            connect.barbican(product.url, "wrong").secrets.list()
 
     def test_without_a_payload_the_client_says_so(self, barbican, stored):
         assert barbican.secrets.get(stored(name="empty")).payload is None
@@ -142,6 +145,55 @@ class TestDelete:
 
         with pytest.raises(exceptions.HTTPClientError) as caught:
             barbican.secrets.delete(ref)
+        assert caught.value.status_code == 404
+
+
+class TestSecretObject:
+    def test_it_stores_updates_and_deletes_itself(self, barbican):
+        secret = barbican.secrets.create(name="n")
+        secret.store()
+        secret.payload = "later"
+        secret.update()
+
+        assert barbican.secrets.get(secret.secret_ref).payload == "later"
+        secret.delete()
+        assert (secret.secret_ref, barbican.secrets.total()) == (None, 0)
+
+    def test_it_shows_all_its_fields(self, barbican, stored):
+        secret = barbican.secrets.get(stored(name="n", payload="x", algorithm="aes", bit_length=256))
+
+        shown = secret.to_dict()
+
+        assert (shown["Name"], shown["Status"], shown["Secret type"]) == ("n", "ACTIVE", "opaque")
+        assert (shown["Algorithm"], shown["Bit length"]) == ("aes", 256)
+        assert shown["Created"]
+
+
+class TestSecretMetadata:
+    def test_set_get_add_and_delete(self, barbican, stored):
+        ref = stored(payload="x")
+
+        answer = barbican.secrets.set_secret_metadata(ref, {"Place": "Bonn", "floor": "2"})
+        assert answer == {"metadata_ref": f"{ref}/metadata"}
+        assert barbican.secrets.get_secret_metadata(ref) == {"metadata": {"place": "Bonn", "floor": "2"}}
+
+        barbican.secrets.add_secret_metadata(ref, "room", "12")
+        assert barbican.secrets.get_secret_metadata(ref, "room") == {"key": "room", "value": "12"}
+
+        barbican.secrets.delete_secret_metadata(ref, "Place")
+        assert barbican.secrets.get_secret_metadata(ref) == {"metadata": {"floor": "2", "room": "12"}}
+
+    def test_adding_what_is_there_is_a_conflict_and_changes_nothing(self, barbican, stored):
+        ref = stored(payload="x")
+        barbican.secrets.add_secret_metadata(ref, "room", "12")
+
+        with pytest.raises(exceptions.HTTPClientError, match="Conflict"):
+            barbican.secrets.add_secret_metadata(ref, "room", "13")
+        assert barbican.secrets.get_secret_metadata(ref, "room")["value"] == "12"
+
+    def test_what_is_not_there_is_not_found(self, barbican, stored):
+        with pytest.raises(exceptions.HTTPClientError) as caught:
+            barbican.secrets.get_secret_metadata(stored(payload="x"), "room")
         assert caught.value.status_code == 404
 
 
@@ -190,15 +242,220 @@ class TestOrders:
         barbican.orders.delete(refs[0])
         assert [order.order_ref for order in barbican.orders.list()] == refs[1:]
 
+    def test_the_general_factory_makes_both_kinds(self, barbican):
+        order = barbican.orders.create("key", name="k", algorithm="aes", bit_length=256, mode="cbc")
+        order.submit()
+        pair = barbican.orders.create("asymmetric", name="p", algorithm="ec", bit_length=256)
+        pair.submit()
+
+        listed = {order.to_dict()["Type"]: order.name for order in barbican.orders.list()}
+
+        assert listed == {"Key": "k", "Asymmetric": "p"}
+        order.delete()
+        assert [each.order_ref for each in barbican.orders.list()] == [pair.order_ref]
+
+    def test_a_pair_comes_in_a_container_its_private_key_under_the_pass_phrase(self, barbican):
+        order = barbican.orders.create_asymmetric(
+            name="p", algorithm="rsa", bit_length=2048, pass_phrase="open sesame"
+        )
+        order.submit()
+        wait_until(lambda: barbican.orders.get(order.order_ref).status == "ACTIVE")
+
+        made = barbican.orders.get(order.order_ref)
+        pair = barbican.containers.get(made.container_ref)
+
+        assert made.pass_phrase is None
+        assert pair.private_key_passphrase.payload == b"open sesame"
+        public = load_pem_public_key(pair.public_key.payload)
+        private = load_pem_private_key(pair.private_key.payload, b"open sesame")
+        assert private.public_key() == public
+        with pytest.raises(TypeError, match="encrypted"):
+            load_pem_private_key(pair.private_key.payload, None)
+
     def test_what_cannot_be_made_is_a_client_error(self, barbican):
         with pytest.raises(exceptions.HTTPClientError, match="bogus") as caught:
             barbican.orders.create_key(algorithm="bogus", bit_length=256).submit()
         assert caught.value.status_code == 400
 
 
+class TestContainers:
+    def test_a_generic_one_stores_the_secrets_it_is_made_of(self, barbican):
+        secret = barbican.secrets.create(name="n", payload="x")
+        container = barbican.containers.create(name="c", secrets={"a": secret})
+        ref = container.store()
+
+        read = barbican.containers.get(ref)
+
+        assert (read.name, read.status, read.consumers) == ("c", "ACTIVE", [])
+        assert read.secret_refs == {"a": secret.secret_ref}
+        assert read.secrets["a"].payload == "x"
+        assert container.to_dict()["Secrets"] == read.to_dict()["Secrets"] == f"a={secret.secret_ref}"
+
+    def test_secrets_are_added_and_removed_before_it_is_stored(self, barbican):
+        container = barbican.containers.create(name="c")
+        for name in ("a", "b"):
+            container.add(name, barbican.secrets.create(payload=name))
+        container.remove("b")
+
+        ref = container.store()
+
+        assert [*barbican.containers.get(ref).secrets] == ["a"]
+        assert barbican.secrets.total() == 1
+
+    def test_an_rsa_one(self, barbican):
+        parts = {name: name for name in ("public_key", "private_key", "private_key_passphrase")}
+        ref = barbican.containers.create_rsa(name="pair", **secrets_of(barbican, parts)).store()
+
+        read = barbican.containers.get(ref)
+
+        assert {name: getattr(read, name).payload for name in parts} == parts
+        assert read.to_dict()["Type"] == "rsa"
+
+    def test_a_certificate_one(self, barbican):
+        parts = {
+            name: name for name in ("certificate", "private_key", "private_key_passphrase", "intermediates")
+        }
+        ref = barbican.containers.create_certificate(name="tls", **secrets_of(barbican, parts)).store()
+
+        read = barbican.containers.get(ref)
+
+        assert {name: getattr(read, name).payload for name in parts} == parts
+        assert read.to_dict()["Type"] == "certificate"
+
+    def test_pages_total_and_filters(self, barbican):
+        made = [barbican.containers.create(name=name).store() for name in ("a", "b", "b")]
+        made.append(barbican.containers.create_rsa(name="b").store())
+
+        first, rest = barbican.containers.list(limit=3), barbican.containers.list(limit=3, offset=3)
+
+        assert [found.container_ref for found in first + rest] == made
+        assert barbican.containers.total() == 4
+        assert [found.container_ref for found in barbican.containers.list(name="b")] == made[1:]
+        assert [found.container_ref for found in barbican.containers.list(name="b", type="rsa")] == made[3:]
+
+    def test_what_is_deleted_is_gone_and_its_secrets_stay(self, barbican):
+        container = barbican.containers.create(secrets={"a": barbican.secrets.create(payload="x")})
+        container.store()
+        other = barbican.containers.create(name="other").store()
+
+        container.delete()
+        barbican.containers.delete(other)
+
+        assert (barbican.containers.total(), barbican.secrets.total()) == (0, 1)
+        with pytest.raises(exceptions.HTTPClientError, match="Not Found"):
+            barbican.containers.get(other)
+
+    def test_consumers_are_registered_once_and_removed(self, barbican):
+        ref = barbican.containers.create(name="c").store()
+        wanted = {"name": LOAD_BALANCER["name"], "URL": LOAD_BALANCER["url"]}
+
+        for _ in range(2):
+            assert barbican.containers.register_consumer(ref, **LOAD_BALANCER).consumers == [wanted]
+        assert barbican.containers.get(ref).consumers == [wanted]
+        barbican.containers.remove_consumer(ref, **LOAD_BALANCER)
+
+        assert barbican.containers.get(ref).consumers == []
+        with pytest.raises(exceptions.HTTPClientError, match="Not Found"):
+            barbican.containers.remove_consumer(ref, **LOAD_BALANCER)
+
+    def test_a_typed_one_that_lacks_a_part_is_refused(self, barbican):
+        half = barbican.containers.create_rsa(public_key=barbican.secrets.create(payload="x"))
+
+        with pytest.raises(exceptions.HTTPClientError, match="private_key") as caught:
+            half.store()
+        assert caught.value.status_code == 400
+
+
+@pytest.fixture(params=["secrets", "containers"])
+def guarded(request, barbican):
+    """The ref of something that has an ACL."""
+    return getattr(barbican, request.param).create(name="guarded").store()
+
+
+class TestACLs:
+    def test_without_one_the_project_has_access(self, barbican, guarded):
+        acl = barbican.acls.get(guarded)
+
+        assert (acl.read.project_access, acl.read.users, acl.read.created) == (True, [], None)
+
+    def test_create_submit_and_load(self, barbican, guarded):
+        acl = barbican.acls.create(guarded, users=["ann", "ben"], project_access=False)
+
+        assert acl.submit() == f"{guarded}/acl"
+
+        acl.load_acls_data()
+        assert (acl.read.project_access, sorted(acl.read.users)) == (False, ["ann", "ben"])
+        assert acl.get("read").created
+        assert acl.read.to_dict()["Operation Type"] == "read"
+
+    def test_an_operation_is_replaced_as_a_whole(self, barbican, guarded):
+        barbican.acls.create(guarded, users=["ann"], project_access=False).submit()
+        acl = barbican.acls.get(guarded)
+
+        acl.add_operation_acl(users=["ben"], operation_type="read")
+        acl.submit()
+
+        read = barbican.acls.get(guarded).read
+        assert (read.project_access, read.users) == (True, ["ben"])
+
+    def test_users_are_edited_in_place(self, barbican, guarded):
+        barbican.acls.create(guarded, users=["ann", "ben"], project_access=False).submit()
+        acl = barbican.acls.get(guarded)
+
+        acl.read.users.remove("ann")
+        acl.read.users.append("cem")
+        acl.submit()
+
+        read = barbican.acls.get(guarded).read
+        assert (read.project_access, sorted(read.users)) == (False, ["ben", "cem"])
+
+    @pytest.mark.parametrize("form", ["whole", "its only operation"])
+    def test_remove_brings_the_default_back(self, barbican, guarded, form):
+        acl = barbican.acls.create(guarded, users=["ann"], project_access=False)
+        acl.submit()
+
+        if form == "whole":
+            acl.remove()
+        else:
+            acl.read.remove()
+
+        read = barbican.acls.get(guarded).read
+        assert (read.project_access, read.users) == (True, [])
+
+    def test_an_id_will_do_where_the_kind_is_said(self, barbican, stored):
+        ref = stored(payload="x")
+        secret_id = ref.rpartition("/")[2]
+
+        acl = barbican.acls.create(secret_id, users=["ann"], ref_type="secret")
+        acl.submit()
+
+        assert barbican.acls.get(secret_id, ref_type="secret").read.users == ["ann"]
+        assert barbican.secrets.get(ref).acls.read.users == ["ann"]
+
+    def test_other_operations_are_refused(self, barbican, guarded):
+        with pytest.raises(exceptions.HTTPClientError, match="only read") as caught:
+            barbican.acls.create(guarded, users=["ann"], operation_type="write").submit()
+        assert caught.value.status_code == 400
+
+    def test_there_is_no_list_to_count(self, barbican):
+        with pytest.raises(exceptions.HTTPClientError, match="Not Found"):
+            barbican.acls.total()
+
+
+class TestCAs:
+    def test_there_are_none_as_with_current_barbican(self, barbican):
+        with pytest.raises(exceptions.HTTPClientError, match="Not Found"):
+            barbican.cas.list()
+        with pytest.raises(exceptions.HTTPClientError, match="Not Found"):
+            barbican.cas.total()
+        ca = barbican.cas.get(UNKNOWN)
+        with pytest.raises(exceptions.HTTPClientError, match="Not Found"):
+            ca.to_dict()
+
+
 class TestDiscovery:
     def test_the_highest_version_is_picked(self, product):
-        assert client_of(product).client.microversion == "1.2"
+        assert connect.barbican(product.url, product.key).client.microversion == "1.2"
 
     def test_without_an_override_the_versioned_endpoint_is_asked(self, product):
         auth = token_endpoint.Token(f"{product.url}/v1/", product.key)

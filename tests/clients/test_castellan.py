@@ -13,7 +13,6 @@ from castellan.common.objects.private_key import PrivateKey
 from castellan.common.objects.public_key import PublicKey
 from castellan.common.objects.symmetric_key import SymmetricKey
 from castellan.common.objects.x_509 import X509
-from castellan.key_manager.barbican_key_manager import BarbicanKeyManager
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.hazmat.primitives.hashes import SHA256
@@ -25,9 +24,8 @@ from cryptography.hazmat.primitives.serialization import (
     load_der_private_key,
     load_der_public_key,
 )
-from keystoneauth1 import token_endpoint
-from oslo_config import cfg
-from oslo_context.context import RequestContext
+
+from tests.clients import connect
 
 pytestmark = pytest.mark.processes
 
@@ -35,31 +33,16 @@ NOVA = {"service": "nova", "resource_type": "instance", "resource_id": "i-1"}
 UNKNOWN = "5d4f0c5e-2f4b-4b1e-9a51-0a8f3c1d2e3f"
 
 
-class Context(RequestContext):
-    """A request's context as nova makes it: it brings its own way to authenticate."""
-
-    def __init__(self, url, key):
-        super().__init__(overwrite=False)
-        self._auth = token_endpoint.Token(url, key)
-
-    def get_auth_plugin(self):
-        return self._auth
-
-
 @pytest.fixture(scope="module")
 def castellan(product):
     """A key manager whose configuration names the endpoint."""
-    conf = cfg.ConfigOpts()
-    conf([], project="tests", default_config_files=[], default_config_dirs=[])
-    manager = BarbicanKeyManager(conf)
-    conf.set_override("barbican_endpoint", product.url, "barbican")
-    return manager
+    return connect.castellan(product.url)
 
 
 @pytest.fixture
 def context(product, key):
     """The context of a user of a project that no other test uses."""
-    return Context(product.url, key)
+    return connect.Context(product.url, key)
 
 
 def _objects():
@@ -143,7 +126,7 @@ class TestStore:
     def test_another_projects_is_forbidden_and_never_not_found(self, castellan, context, product):
         """Cinder takes "not found" for "deleted", and nova looks for the word."""
         stored = castellan.store(context, OBJECTS["passphrase"])
-        stranger = Context(product.url, product.key)
+        stranger = connect.Context(product.url, product.key)
 
         for act in (castellan.get, castellan.delete):
             with pytest.raises(exception.KeyManagerError, match="Forbidden") as caught:

@@ -10,11 +10,18 @@ import sys
 
 import pytest
 
+from tests.clients import connect
 from tests.support.waiting import wait_until
 
 pytestmark = pytest.mark.processes
 
 NOVA = ["--service-type-name", "nova", "--resource-type", "instance", "--resource-id", "i-1"]
+UNKNOWN = "5d4f0c5e-2f4b-4b1e-9a51-0a8f3c1d2e3f"
+
+
+def only(*columns):
+    """Options that show these columns alone."""
+    return [option for column in columns for option in ("--column", column)]
 
 
 @pytest.fixture
@@ -110,11 +117,33 @@ class TestOrders:
         assert shown("secret", "order", "list") == []
         assert shown("secret", "get", listed["Secret href"])["Secret type"] == "symmetric"
 
+    def test_a_pair_comes_in_an_rsa_container(self, shown):
+        order = shown("secret", "order", "create", "asymmetric", "--algorithm", "rsa", "--bit-length", "2048")
+
+        made = wait_until(lambda: self._active(shown("secret", "order", "get", order["Order href"])))
+
+        assert made["Type"] == "Asymmetric"
+        columns = only("Type", "Private Key")  # the command cannot write such a container's time as JSON
+        pair = shown("secret", "container", "get", made["Container href"], *columns)
+        assert pair["Type"] == "rsa"
+        assert "/v1/secrets/" in pair["Private Key"]
+
+    @staticmethod
+    def _active(order):
+        return order if order["Status"] == "ACTIVE" else None
+
     def test_an_error_says_why(self, run):
         refused = run("secret", "order", "create", "key", "--algorithm", "bogus", "--bit-length", "256")
 
         assert refused.returncode != 0
         assert "bogus" in refused.stderr
+
+
+@pytest.fixture
+def quickly_stored(product, key):
+    """Stores a secret without a command; returns its ref."""
+    barbican = connect.barbican(product.url, key)
+    return lambda: barbican.secrets.create(payload="x").store()
 
 
 class TestContainers:
@@ -127,6 +156,40 @@ class TestContainers:
         assert [each["Container href"] for each in shown("secret", "container", "list")] == [ref]
         openstack("secret", "container", "delete", ref)
         assert shown("secret", "container", "list") == []
+
+    @pytest.mark.parametrize(
+        ("kind", "parts"),
+        [
+            ("rsa", {"public_key": "Public Key", "private_key": "Private Key"}),
+            (
+                "certificate",
+                {
+                    "certificate": "Certificate",
+                    "private_key": "Private Key",
+                    "private_key_passphrase": "PK Passphrase",
+                    "intermediates": "Intermediates",
+                },
+            ),
+        ],
+    )
+    def test_of_a_type(self, shown, quickly_stored, kind, parts):
+        refs = {name: quickly_stored() for name in parts}
+        wanted = [option for name, ref in refs.items() for option in ("--secret", f"{name}={ref}")]
+
+        made = shown(
+            "secret", "container", "create", "--type", kind, *wanted, *only("Type", "Container href")
+        )
+
+        assert made["Type"] == kind
+        read = shown("secret", "container", "get", made["Container href"], *only(*parts.values()))
+        assert {name: read[column] for name, column in parts.items()} == refs
+
+
+class TestCAs:
+    def test_there_are_none_as_with_current_barbican(self, run):
+        for done in (run("ca", "list"), run("ca", "get", UNKNOWN)):
+            assert done.returncode != 0
+            assert "Not Found" in done.stderr
 
 
 class TestACL:

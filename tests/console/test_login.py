@@ -91,7 +91,7 @@ class TestOneTimePassword:
 
         assert "one-time password" in client.get("/admin/password_change/").content.decode()
 
-    def test_is_gone_once_replaced(self, given, client):
+    def test_is_gone_once_replaced(self, audited, given, client):
         log_in(client, "nils", given)
 
         assert change(client, given, OWN).url == "/admin/"
@@ -99,6 +99,13 @@ class TestOneTimePassword:
         assert not OneTimePassword.objects.exists()
         assert log_in(Client(), "nils", given).status_code == 200
         assert log_in(Client(), "nils", OWN).status_code == 302
+        (made,), (changed,) = audited("operator.create"), audited("operator.password_changed")
+        assert (made["before"], made["after"]["has_one_time_password"]) == ({}, True)
+        assert (changed["before"], changed["after"]) == (
+            {"has_one_time_password": True},
+            {"has_one_time_password": False},
+        )
+        assert not any(password in json.dumps([made, changed]) for password in (given, OWN))
 
     @pytest.mark.parametrize("new", [None, "too short", "password1234"], ids=["same", "short", "common"])
     def test_bad_replacement_is_refused(self, given, client, new):

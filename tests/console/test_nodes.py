@@ -8,11 +8,13 @@ import pytest
 from django.core.management import call_command
 from django.utils import timezone
 
+from keepsite.console.roles import AUDITOR
 from keepsite.nodes import services
 from keepsite.nodes.limits import NodeLimits
 from keepsite.nodes.models import Node, Promotion
 from keepsite.nodes.states import NodeState
 from keepsite.readonly import detail_url, list_url
+from tests.console.conftest import PASSWORD
 from tests.console.pages import act_url
 from tests.nodes.conftest import hosts, limits  # noqa: F401  # fixtures
 from tests.nodes.test_promotion import ACTOR, AFTER, BEFORE, Site
@@ -63,7 +65,7 @@ class TestPools:
         Node.objects.filter(name="g1").update(requests_in_flight=4711, heartbeat_at=gone_at)
 
         shown = plain(console.get(list_url(Node)).content.decode())
-        assert "Silent 1.0 not known" in shown
+        assert "Silent Drain Set colour 1.0 not known" in shown
         assert "4711" not in shown
         assert "1 of 2 API nodes heard and taking requests. Carries the traffic." in shown
 
@@ -86,7 +88,7 @@ class TestSteering:
         ("act", "fields", "state"),
         [
             ("drain", {}, "green drain"),
-            ("colour", {"colour": "blue"}, "blue up"),
+            ("colour", {"colour": "blue", "typed": "g1"}, "blue up"),
             ("offline", {"typed": "g1"}, "none down"),
         ],
     )
@@ -110,6 +112,39 @@ class TestSteering:
         site.pass_time()
 
         assert site.states()["g1"] == "green up"
+
+    def test_setting_a_colour_takes_the_name_and_a_log_in_that_is_not_long_ago(self, site, console):
+        session = console.session
+        session["proven_at"] = 0
+        session.save()
+        sent = {**REASON, "colour": "blue"}
+        for proofs in ({}, {"typed": "g2"}, {"typed": "g1", "password": "wrong"}):
+            console.post(act_url(Node, "colour", "g1"), sent | proofs)
+            assert str(Node.objects.get(name="g1").wanted) == "green up"
+
+        console.post(act_url(Node, "colour", "g1"), {**sent, "typed": "g1", "password": PASSWORD})
+
+        assert str(Node.objects.get(name="g1").wanted) == "blue up"
+
+    def test_what_is_done_most_stands_beside_each_node(self, site, console):
+        promotion = site.start()
+        services.want("g2", NodeState.parse("green drain"), actor=ACTOR, reason="", now=site.now)
+
+        page = console.get(list_url(Node)).content.decode()
+
+        links = re.findall(r'<a href="([^"]+)" aria-label="([^"]+)">([^<]+)</a>', page)
+        assert sorted((label, url) for url, label, _ in links) == sorted(
+            (f"{label}: {name}", act_url(Node, act, name))
+            for name, first in (("b1", "drain"), ("b2", "drain"), ("g1", "drain"), ("g2", "undrain"))
+            for label, act in ((first.capitalize(), first), ("Set colour", "colour"))
+        )
+        assert "steering" not in live(console, promotion)["parts"]["pools"]
+
+    def test_who_may_not_steer_is_shown_no_way_to(self, site, console_of):
+        page = console_of(AUDITOR).get(list_url(Node))
+
+        assert page.status_code == 200
+        assert "steering" not in page.content.decode()
 
     def test_how_many_green_nodes_stay_is_said_first(self, site, console):
         page = console.get(act_url(Node, "drain", "g1")).content.decode()
@@ -170,7 +205,7 @@ class TestPromotion:
         assert site.states() == AFTER
         assert site.fewest_green == 2
         assert "have changed places" in told["parts"]["notice"]
-        assert "acts" not in told["parts"]["acts"]
+        assert "Roll back" in told["parts"]["acts"]
         assert audited("promotion.started")[0]["user_id"] == "olga"
 
     def test_the_command_shows_and_ends_what_the_console_began(self, site, console, capsys):
@@ -198,6 +233,44 @@ class TestPromotion:
         assert site.states() == BEFORE
         (record,) = audited("promotion.rolled_back")
         assert (record["before"], record["after"]) == ({"state": "running"}, {"state": "rolling_back"})
+
+    def test_is_rolled_back_after_it_is_done_with_one_button(self, site, console):
+        promotion, _ = begin(console)
+        site.until(lambda: live(console, promotion)["is_over"])
+        assert buttons(console, promotion) == {"rollback"}
+        offered = console.get(list_url(Node)).context["promotion_acts"]
+        assert [button.label for button in offered] == [
+            "Promote blue to green",
+            "Roll the last promotion back",
+        ]
+        Node.objects.filter(name__startswith="g").update(version="0.9")
+        asked = plain(console.get(offered[1].url).content.decode())
+        assert (
+            "g2 turns green g1 turns green b2 drains b2 turns blue b1 drains b1 turns blue"
+            in asked.replace(";", "")
+        )
+        assert "Version that turns green again 0.9 g2, g1" in asked
+
+        console.post(offered[1].url, REASON)
+        site.until(lambda: live(console, promotion)["is_over"], silent=["b2"])
+
+        told = live(console, promotion)
+        assert told["state"] == "rolled_back"
+        assert "Rolled back, but for b2" in told["parts"]["notice"]
+        assert "b2 drains, to roll back Passed over" in plain(told["parts"]["steps"])
+        assert buttons(console, promotion) == set()
+
+    def test_is_history_once_a_colour_was_set(self, site, console):
+        promotion, _ = begin(console)
+        site.until(lambda: live(console, promotion)["is_over"])
+
+        console.post(act_url(Node, "colour", "g1"), {**REASON, "colour": "green", "typed": "g1"})
+
+        assert buttons(console, promotion) == set()
+        assert (
+            "There is nothing to do here"
+            in console.get(act_url(Promotion, "rollback", promotion.pk)).content.decode()
+        )
 
     def test_says_why_it_stopped_and_goes_on(self, site, console):
         promotion, _ = begin(console)

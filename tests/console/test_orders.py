@@ -115,6 +115,7 @@ class TestRetry:
         assert [Order.objects.get(id=order.id).status for order in failed] == ["PENDING", "ERROR"]
         (record,) = audited("order.retried")
         assert (record["reason"], record["user_id"]) == ("the token is back", "olga")
+        assert (record["before"]["status"], record["after"]["status"]) == ("ERROR", "PENDING")
 
     def test_several(self, console, failed):
         ids = [order.pk for order in failed]
@@ -162,7 +163,9 @@ class TestDeadLetters:
 
         letter.refresh_from_db()
         assert letter.state == DeadLetter.State.REPLAY
-        assert audited("dead_letter.replayed")[0]["reason"] == "the release is there"
+        (record,) = audited("dead_letter.replayed")
+        assert record["reason"] == "the release is there"
+        assert (record["before"]["state"], record["after"]["state"]) == ("kept", "replay")
 
     def test_discard(self, console, letter):
         console.post(act_url(DeadLetter, "discard", letter.pk), {"reason": "noise", "typed": str(letter)})

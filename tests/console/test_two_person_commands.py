@@ -18,6 +18,7 @@ from keepsite.keyring import mkeks
 from keepsite.keyring.models import MKEK
 from keepsite.nodes.limits import NodeLimits
 from keepsite.nodes.models import Node, Promotion
+from keepsite.projects.models import Project
 from keepsite.readonly import detail_url, list_url
 from secrets_app.models import Secret
 from tests.console.conftest import PASSWORD
@@ -265,12 +266,71 @@ class TestPromote:
 
         assert Promotion.objects.get().started_by == "anna"
 
+    def test_going_on_is_guarded_by_its_own_name_and_approved_for_one_promotion(
+        self, site, officer, settings, audited
+    ):
+        self.start("--emergency", "--no-wait")
+        settings.TWO_PERSON_ACTS = ["promotion.resume"]
+        resume = ("promote", "resume", "--reason", "ticket 4711", "--no-wait")
+        with pytest.raises(CommandError, match="not stopped"):
+            call_command(*resume)
+        Promotion.objects.update(state=Promotion.State.STOPPED)
+
+        with pytest.raises(CommandError, match="Two persons are needed"):
+            call_command(*resume)
+        call_command(*resume, "--ask")
+        request = ActRequest.objects.get(act="promote resume")
+        assert request.row_ids == [Promotion.objects.get().pk]
+        approve(officer(role=OPERATOR), request)
+        call_command(*resume)
+
+        assert Promotion.objects.get().state == Promotion.State.RUNNING
+        (record,) = audited("promotion.resumed")
+        assert (record["user_id"], record["approved_by"]) == (LOGIN, "carla")
+
     def test_the_way_back_needs_nobody(self, site, officer):
         self.start("--emergency", "--no-wait")
 
         call_command("promote", "rollback", "--reason", "errors", "--no-wait")
 
         assert Promotion.objects.get().state == Promotion.State.ROLLING_BACK
+
+
+class TestSuspension:
+    @pytest.fixture(autouse=True)
+    def _project(self, db, settings):
+        Project.objects.create(external_id="p1")
+        settings.TWO_PERSON_ACTS = ["project.suspend", "project.resume"]
+
+    def is_suspended(self):
+        return Project.objects.get().suspended_at is not None
+
+    def test_is_refused_approved_and_done_once(self, officer, audited):
+        suspend = ("project_suspend", "p1", "--reason", "ticket 4711")
+        with pytest.raises(CommandError, match="Two persons are needed"):
+            call_command(*suspend)
+        call_command(*suspend, "--ask")
+        assert not self.is_suspended()
+        approve(officer(role=OPERATOR), ActRequest.objects.get())
+
+        with pytest.raises(CommandError, match="no project"):
+            call_command("project_suspend", "p2", "--reason", "ticket 4711")
+        call_command(*suspend)
+
+        assert self.is_suspended()
+        assert audited("project.suspended")[0]["approved_by"] == "carla"
+
+    def test_resuming_goes_by_its_own_name(self, officer, settings):
+        call_command("project_suspend", "p1", "--reason", "r", "--emergency")
+        with pytest.raises(CommandError, match="suspended already"):
+            call_command("project_suspend", "p1", "--reason", "r", "--emergency")
+        with pytest.raises(CommandError, match="Two persons are needed"):
+            call_command("project_resume", "p1")
+        settings.TWO_PERSON_ACTS = ["project.suspend"]
+
+        call_command("project_resume", "p1")
+
+        assert not self.is_suspended()
 
 
 class TestColour:
@@ -360,7 +420,7 @@ class TestColour:
         anna, bert = officer("anna", OPERATOR), officer("bert", OPERATOR)
         page = anna.get(act_url(Node, "colour", "b1")).content.decode()
         assert "Two persons are needed" in page
-        anna.post(act_url(Node, "colour", "b1"), {"reason": "ticket 4711", "colour": "green"})
+        anna.post(act_url(Node, "colour", "b1"), {"reason": "ticket 4711", "colour": "green", "typed": "b1"})
         request = ActRequest.objects.get()
         assert self.wanted("b1") == "blue up"
         assert approve(anna, request).status_code == 403

@@ -161,3 +161,4 @@ class TestRelease:
         assert (wanted.pin_corrected, wanted.wanted_by, wanted.wanted_because) == (True, "olga", "unlocked")
         (record,) = audited("hsm_member.released")
         assert record["reason"] == "The PIN was corrected. unlocked"
+        assert (record["before"]["wanted_at"], record["after"]["pin_corrected"]) == (None, True)

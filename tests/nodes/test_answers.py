@@ -123,24 +123,47 @@ class TestPlight:
 
     def test_a_state_named_after_the_colour_goes_first(self, serve, tmp_path):
         own = PLIGHT.replace("states = enabled", "states = green, enabled")
-        (tmp_path / "plight.conf").write_text(own + "[green]\ncode = 299\nmessage = node is green\n")
+        green = "[green]\ncode = 299\nmessage = node is green\nfile = node_green\n"
+        (tmp_path / "plight.conf").write_text(own + green)
 
         ask = serve(plight.load(tmp_path / "plight.conf"))
 
         assert ask("/", "green up")[:2] == (299, "node is green")
         assert ask("/", "blue up")[:2] == (200, "node is available")
 
+    def test_states_of_its_own_choosing_are_enough(self, serve, tmp_path):
+        """As of a site whose plight knew the colours, and neither enabled nor disabled."""
+        (tmp_path / "plight.conf").write_text(
+            "[priorities]\nstates = blue, green, broken\n"
+            "[blue]\ncode = 200\nmessage = blue node\n"
+            "[green]\ncode = 200\nmessage = green node\nfile = node_green\n"
+            "[broken]\ncode = 500\nmessage = node is broken\nfile = node_broken\n"
+        )
+
+        ask = serve(plight.load(tmp_path / "plight.conf"))
+
+        assert [ask("/", state)[:2] for state in ("green up", "blue up", "blue drain", "none down")] == [
+            (200, "green node"),
+            (200, "blue node"),
+            (404, "node is unavailable"),
+            (503, "node is offline"),
+        ]
+
     @pytest.mark.parametrize(
         ("damage", "named"),
         [
-            (("offline\n", "\n"), "lacks offline"),
+            (("states = enabled,", "states ="), "default; here: none"),
+            (("file = node_disabled", ""), "default; here: enabled, disabled"),
+            (("states = enabled, disabled", "states = standby, disabled"), "standby"),
+            (("enabled", "standby"), "lacks enabled, or blue and green"),
             (("code = 404", "code = soon"), "soon"),
             (("[priorities]", "[other]"), "priorities"),
             (("[disabled]", "disabled]"), "plight.conf"),
         ],
     )
     def test_a_file_that_cannot_be_used_is_named_with_what_is_wrong(self, tmp_path, damage, named):
-        (tmp_path / "plight.conf").write_text(PLIGHT.replace(*damage, 1))
+        count = -1 if damage[1] == "standby" else 1
+        (tmp_path / "plight.conf").write_text(PLIGHT.replace(*damage, count))
 
         with pytest.raises(plight.PlightConfigInvalid, match=named):
             plight.load(tmp_path / "plight.conf")

@@ -195,11 +195,6 @@ class TestRollback:
         promotion = site.start()
         for _ in range(steps):
             site.pass_time()
-        promotion.refresh_from_db()
-        if promotion.state == Promotion.State.DONE:
-            with pytest.raises(Conflict, match="has ended"):
-                services.roll_back(promotion, actor=ACTOR, reason="errors")
-            return
 
         services.roll_back(promotion, actor=ACTOR, reason="errors")
         site.until(ended(promotion, Promotion.State.ROLLED_BACK))
@@ -222,6 +217,145 @@ class TestRollback:
 
         with pytest.raises(Conflict, match="being rolled back already"):
             services.roll_back(promotion, actor=ACTOR, reason="again")
+
+    def test_a_node_taken_offline_meanwhile_stays_offline(self, site):
+        promotion = site.start()
+        site.until(lambda: site.states()["g1"] == "blue up")
+        for name in ("g1", "b2"):
+            nodes.want(name, NodeState(Colour.NONE), actor=ACTOR, reason="fault", now=site.now)
+        services.roll_back(promotion, actor=ACTOR, reason="errors")
+        nodes.want("b1", NodeState(Colour.BLUE), actor=ACTOR, reason="by hand", now=site.now)
+
+        site.until(ended(promotion, Promotion.State.STOPPED))
+
+        assert "at least 2 must stay" in promotion.problem
+        assert (site.states()["g1"], site.states()["b2"]) == ("none down", "none down")
+
+
+class TestRollbackOfOneThatIsDone:
+    @pytest.fixture
+    def done(self, site):
+        promotion = site.start()
+        site.until(ended(promotion, Promotion.State.DONE))
+        return promotion
+
+    def back(self, promotion):
+        services.roll_back(promotion, actor=ACTOR, reason="the release crashes")
+
+    def test_it_is_open_again_until_it_is_over(self, site, done):
+        self.back(done)
+
+        assert (done.open_marker, done.ended_at, done.state) == (True, None, Promotion.State.ROLLING_BACK)
+        with pytest.raises(Conflict, match="no other promotion is open"):
+            site.start()
+        site.until(ended(done, Promotion.State.ROLLED_BACK))
+        assert done.ended_at == site.now
+        assert site.states() == BEFORE
+
+    @pytest.mark.parametrize("dead", [["b2"], ["b1", "b2"]])
+    def test_new_green_nodes_that_are_dead_keep_nobody_waiting(self, site, done, audited, dead):
+        site.pass_time(30, silent=dead)
+        self.back(done)
+
+        site.until(ended(done, Promotion.State.ROLLED_BACK), silent=dead)
+
+        assert site.fewest_green == 2
+        assert [site.states()[name] for name in ("g1", "g2")] == ["green up", "green up"]
+        passed_over = audited("promotion.step_passed_over")
+        assert {record["after"]["wanted"] for record in passed_over} == {"green drain", "blue up"}
+        assert len(passed_over) == 2 * len(dead)
+        site.pass_time()
+        assert site.states() == BEFORE  # heard again, it follows
+
+    def test_an_old_node_that_is_dead_stays_blue_and_a_new_one_green_in_its_place(self, site, done):
+        self.back(done)
+
+        site.until(ended(done, Promotion.State.STOPPED), silent=["g1"])
+
+        assert "at least 2 must stay" in done.problem
+        assert site.states() == AFTER | {"g2": "green up", "b2": "blue up"}
+        assert Node.objects.get(name="g1").wanted == NodeState(Colour.BLUE)
+
+    def test_and_is_tried_again_once_it_is_mended(self, site, done):
+        self.back(done)
+        site.until(ended(done, Promotion.State.STOPPED), silent=["g1"])
+
+        site.hosts["g1"].beat(site.now)
+        services.resume(done, actor=ACTOR, reason="g1 is back")
+        site.until(ended(done, Promotion.State.ROLLED_BACK))
+
+        assert site.states() == BEFORE
+        assert not any(step.is_passed_over for step in done.steps.all())
+
+    def test_one_that_dies_on_its_turn_is_passed_over_too(self, site, done):
+        self.back(done)
+        site.until(lambda: site.states()["b2"] == "green drain")
+
+        site.until(ended(done, Promotion.State.ROLLED_BACK), silent=["b2"])
+
+        assert {step.node_id for step in done.steps.all() if step.is_passed_over} == {"b2"}
+
+    def test_not_after_a_colour_was_set_by_hand(self, site, done):
+        nodes.want("g1", NodeState(Colour.GREEN), actor=ACTOR, reason="more room", now=site.now)
+
+        with pytest.raises(Conflict, match="g1 is to be green up"):
+            self.back(done)
+        assert Promotion.objects.get().state == Promotion.State.DONE
+
+    def test_a_bad_node_may_have_been_drained_or_taken_out_before(self, site, done):
+        nodes.want("b1", NodeState(Colour.GREEN, draining=True), actor=ACTOR, reason="bad", now=site.now)
+        nodes.want("b2", NodeState(Colour.NONE), actor=ACTOR, reason="worse", now=site.now)
+        self.back(done)
+
+        site.until(ended(done, Promotion.State.ROLLED_BACK))
+
+        assert site.states() == BEFORE | {"b2": "none down"}
+
+    def test_not_when_nobody_is_left_to_take_over(self, site, done):
+        for name in ("g1", "g2"):
+            nodes.want(name, NodeState(Colour.NONE), actor=ACTOR, reason="scrapped", now=site.now)
+
+        with pytest.raises(Conflict, match="every node that was green before it is out of service"):
+            self.back(done)
+
+    def test_only_the_last_one_and_only_once(self, site, done):
+        site.now += timedelta(seconds=1)
+        second = site.start()
+        site.until(ended(second, Promotion.State.DONE))
+
+        with pytest.raises(Conflict, match="a later promotion"):
+            self.back(done)
+        self.back(second)
+        site.until(ended(second, Promotion.State.ROLLED_BACK))
+        with pytest.raises(Conflict, match="was rolled back"):
+            self.back(second)
+
+
+class TestAudit:
+    def test_every_step_the_stop_and_the_end_say_what_changed(self, site, audited):
+        promotion = site.start()
+        site.until(ended(promotion, Promotion.State.STOPPED), silent=["b2"])
+        site.hosts["b2"].beat(site.now)
+        services.resume(promotion, actor=ACTOR, reason="b2 is back")
+        site.until(ended(promotion, Promotion.State.DONE))
+
+        steps = [
+            (r["subject"], r["before"]["wanted"], r["after"]["wanted"]) for r in audited("node.state_wanted")
+        ]
+        assert steps == [
+            ("node:b1", "blue up", "green up"), ("node:b2", "blue up", "green up"),
+            ("node:g1", "green up", "green drain"), ("node:g1", "green drain", "blue up"),
+            ("node:g2", "green up", "green drain"), ("node:g2", "green drain", "blue up"),
+        ]  # fmt: skip
+        (stopped,), (end,) = audited("promotion.stopped"), audited("promotion.ended")
+        assert (stopped["before"], stopped["after"]) == (
+            {"state": "running"},
+            {"state": "stopped", "step": "turn green b2"},
+        )
+        assert "b2" in stopped["reason"]
+        assert (end["before"], end["after"]["state"]) == ({"state": "running"}, "done")
+        assert {end["user_id"], stopped["user_id"]} == {ACTOR.user_id}
+        assert {end["method"], stopped["method"]} == {"promotion"}
 
 
 class TestLease:

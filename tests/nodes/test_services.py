@@ -1,15 +1,24 @@
+import os
+import signal
+import socket
+import threading
+import urllib.request
 from datetime import timedelta
 
 import pytest
+from django.core.management import call_command
+from django.db import connection
 from django.utils import timezone
 
 from keepsite.errors import Conflict, NotFound
 from keepsite.identity.operators import command_principal
 from keepsite.nodes import services, state_file
+from keepsite.nodes.agent import agent
 from keepsite.nodes.agent.agent import NodeAgent
 from keepsite.nodes.in_flight import InFlight
-from keepsite.nodes.models import Node
+from keepsite.nodes.models import Node, Promotion, PromotionStep
 from keepsite.nodes.states import DOWN, Colour, NodeState
+from tests.support.waiting import wait_until
 
 ACTOR = command_principal()
 
@@ -51,7 +60,7 @@ class TestHeartbeat:
         assert not state_file.takes_work(limits.state_path)
 
     def test_a_database_that_is_away_changes_nothing(self, db, limits, settings):
-        from django.db import OperationalError, connection
+        from django.db import OperationalError
 
         state_file.write(limits.state_path, NodeState(Colour.GREEN))
 
@@ -62,6 +71,67 @@ class TestHeartbeat:
             NodeAgent(limits).beat()
 
         assert state_file.read(limits.state_path) == NodeState(Colour.GREEN)
+
+    def test_a_node_that_is_forgotten_as_it_reports_is_registered_by_its_next_beat(self, hosts):
+        def forget(execute, sql, params, many, context):
+            answer = execute(sql, params, many, context)
+            if sql.startswith("UPDATE") and "nodes_node" in sql:
+                Node.objects.filter(name="g1").delete()
+            return answer
+
+        with connection.execute_wrapper(forget), pytest.raises(Conflict, match="forgotten at this moment"):
+            hosts["g1"].beat()
+        hosts["g1"].beat()
+
+        assert Node.objects.get(name="g1").state == NodeState(Colour.GREEN)
+
+
+class TestRunning:
+    """The agent as its command runs it, with its answers to balancers."""
+
+    @pytest.fixture
+    def bind(self, db, limits, settings, monkeypatch):
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            settings.NODE_BIND = f"127.0.0.1:{free.getsockname()[1]}"
+        settings.NODE_STATE_FILE = limits.state_path
+        settings.NODE_HEARTBEAT_S = 0.01
+        monkeypatch.setattr(agent, "close_old_connections", lambda: None)  # the test's own has a transaction
+        before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
+        yield settings.NODE_BIND
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+    def test_a_fault_nobody_foresaw_ends_neither_the_agent_nor_its_answers(self, bind, limits, caplog):
+        """A step that only a later release knows would otherwise stop the agents of all nodes at once."""
+        state_file.write(limits.state_path, NodeState(Colour.GREEN))
+        node = Node.objects.create(name="b1", version="2", heartbeat_at=timezone.now())
+        promotion = Promotion.objects.create(started_by="anna", reason="release 3")
+        PromotionStep.objects.create(promotion=promotion, position=0, node=node, act="to_pink")
+        told, ended = [], threading.Event()
+
+        def failed_beats():
+            return sum("node_agent.beat_failed" in record.getMessage() for record in caplog.records)
+
+        def look():
+            try:
+                wait_until(lambda: failed_beats() > 1 or ended.is_set())
+                with urllib.request.urlopen(f"http://{bind}/green", timeout=5) as answer:
+                    told.append(answer.read())
+            finally:
+                os.kill(os.getpid(), signal.SIGTERM)
+
+        looking = threading.Thread(target=look)
+        looking.start()
+        try:
+            call_command("node_agent")
+        finally:
+            ended.set()
+            looking.join()
+
+        assert told == [b"green up\n"]
+        assert Node.objects.get(name="tests").state == NodeState(Colour.GREEN)
+        assert Promotion.objects.get().lease_until is None
 
 
 class TestWorkers:
@@ -132,3 +202,12 @@ class TestForget:
         services.forget("g1", actor=ACTOR, reason="scrapped", now=later, heard_within=limits.heard_within)
 
         assert not Node.objects.filter(name="g1").exists()
+
+    def test_what_it_was_is_recorded(self, hosts, limits, audited):
+        later = timezone.now() + timedelta(hours=1)
+
+        services.forget("g1", actor=ACTOR, reason="scrapped", now=later, heard_within=limits.heard_within)
+
+        (record,) = audited("node.forgotten")
+        assert (record["before"]["state"], record["before"]["version"]) == ("green up", "1.0")
+        assert record["after"] == {}

@@ -147,6 +147,8 @@ class TestBoth:
 
         (record,) = audited("order.retried") + audited("order.cancelled")
         assert (record["subject"], record["reason"]) == (f"order:{order.id}", WHY)
+        order.refresh_from_db()
+        assert (record["before"]["status"], record["after"]["status"]) == ("PENDING", order.status)
 
 
 class TestCommands:

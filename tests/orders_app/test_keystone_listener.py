@@ -90,6 +90,8 @@ class TestObey:
             "keystone-listener",
             "Keystone: identity.project.deleted (m1)",
         )
+        assert record["before"] == {"retired_at": None}
+        assert record["after"]["retired_at"]
 
     def test_a_project_that_was_never_here_makes_no_row(self, mkek):
         obey(deletion("elsewhere"))
@@ -132,7 +134,8 @@ class TestAlarm:
         obey(deletion("d"))
 
         assert retired() == {"a", "b", "c", "d"}
-        assert len(audited("keystone_alarm.cleared")) == 1
+        (record,) = audited("keystone_alarm.cleared")
+        assert (record["before"]["cleared_at"], bool(record["after"]["cleared_at"])) == (None, True)
 
     def test_it_is_a_metric_that_relays_tell(self, alarmed):
         def told():

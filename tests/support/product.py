@@ -62,6 +62,15 @@ class Product:
         self.key = self._python("-m", "tests.support.first_setup").split()[-1]
         return self
 
+    @contextlib.contextmanager
+    def serving(self):
+        """Set up and started; ended with the block."""
+        self.setup()
+        try:
+            yield self.start()
+        finally:
+            self.stop()
+
     def make_key(self, *, project, user, roles):
         """A new API key."""
         wanted = [option for role in roles for option in ("--role", role)]

@@ -128,7 +128,11 @@ def retire_empty_pkeks(
             committed=mine.exists,
         )
         if mine.exists() and not revive_needed(mine):
-            audit.record("pkek.retired", actor=actor, subject=pkek)
+            change = audit.Change(
+                before={"state": ProjectKEK.State.DECRYPT_ONLY.value, "retired_at": None},
+                after={"state": ProjectKEK.State.RETIRED.value, "retired_at": now},
+            )
+            audit.record("pkek.retired", actor=actor, subject=pkek, change=change)
             retired += 1
     return retired
 

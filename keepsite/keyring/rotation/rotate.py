@@ -53,7 +53,8 @@ class Rotate(Work):
                         outcome.lost += 1
                         continue
                     outcome.done += 1
-                    audit.record("pkek.rotated", actor=self._actor, subject=new)
+                    change = audit.Change(before=_active(pkek), after=_active(new))
+                    audit.record("pkek.rotated", actor=self._actor, subject=new, change=change)
         except Unavailable as error:
             outcome.unavailable = error
         return outcome
@@ -70,6 +71,11 @@ class Rotate(Work):
         if self._scope.over_encryptions is None:
             return rows
         return with_encryptions(rows).filter(encryptions__gt=self._scope.over_encryptions)
+
+
+def _active(pkek: ProjectKEK) -> dict[str, object]:
+    """Which generation seals for its project."""
+    return {"pkek": pkek.id, "generation": pkek.generation}
 
 
 def with_encryptions(rows: QuerySet[ProjectKEK]) -> QuerySet[Any]:  # Any: ProjectKEK with ``encryptions``

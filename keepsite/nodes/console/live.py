@@ -1,20 +1,21 @@
 """Nodes and promotions as their pages show them, refreshed while one looks."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from django.utils.html import format_html
+from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
+from keepsite.acts.pages import Button
 from keepsite.nodes.console.words import (
     ROLE_WORDS,
-    STEP_STATES,
     node_pill,
     promotion_pill,
     state_words,
+    step_pill,
     step_words,
 )
 from keepsite.nodes.limits import NodeLimits
@@ -44,6 +45,7 @@ HEADINGS = (
     Heading(label=gettext_lazy("Requests"), is_number=True),
     Heading(label=gettext_lazy("Heard")),
 )
+Steering = Callable[[Node], Sequence[Button]]
 POOLS = {
     Colour.GREEN: gettext_lazy("Green"),
     Colour.BLUE: gettext_lazy("Blue"),
@@ -90,14 +92,19 @@ class LivePromotion:
     is_over: bool
 
 
-def pools(nodes: Iterable[Node], *, now: datetime, limits: NodeLimits) -> tuple[Pool, ...]:
-    """Blue and green side by side; a third of those without a colour, if there are any."""
+def pools(
+    nodes: Iterable[Node], *, now: datetime, limits: NodeLimits, steering: Steering | None = None
+) -> tuple[Pool, ...]:
+    """Blue and green side by side; a third of those without a colour, if there are any.
+
+    ``steering`` says what the reader may do with a node; its links stand below the node's state.
+    """
     nodes = list(nodes)
     found = []
     for colour in (Colour.BLUE, Colour.GREEN, Colour.NONE):
         of_colour = [node for node in nodes if node.colour == colour]
         if of_colour or colour is not Colour.NONE:
-            found.append(_pool(colour, of_colour, now=now, limits=limits))
+            found.append(_pool(colour, of_colour, now=now, limits=limits, steering=steering))
     return tuple(found)
 
 
@@ -110,7 +117,7 @@ def live_promotion(promotion: Promotion, *, now: datetime, limits: NodeLimits) -
     return LivePromotion(
         url=detail_url(Promotion, promotion.pk),
         state=promotion_pill(promotion),
-        notice=_notice(promotion, counted, now=now, limits=limits),
+        notice=_notice(promotion, steps, now=now, limits=limits),
         done=done,
         total=len(counted) or 1,
         numbers=_("%(done)s of %(count)s steps done") % {"done": done, "count": len(counted)},
@@ -119,7 +126,9 @@ def live_promotion(promotion: Promotion, *, now: datetime, limits: NodeLimits) -
     )
 
 
-def _pool(colour: Colour, nodes: Sequence[Node], *, now: datetime, limits: NodeLimits) -> Pool:
+def _pool(
+    colour: Colour, nodes: Sequence[Node], *, now: datetime, limits: NodeLimits, steering: Steering | None
+) -> Pool:
     title = POOLS[colour]
     apis = [node for node in nodes if node.role == Node.Role.API]
     serving = sum(
@@ -132,21 +141,39 @@ def _pool(colour: Colour, nodes: Sequence[Node], *, now: datetime, limits: NodeL
             "serving": serving,
             "apis": len(apis),
         }
-    rows = tuple(_row(node, now=now, limits=limits) for node in nodes)
+    rows = tuple(_row(node, now=now, limits=limits, steering=steering) for node in nodes)
     table = Table(caption=title, headings=HEADINGS, rows=rows) if rows else None
     return Pool(name=str(colour), title=title, lead=LEADS[colour], summary=words, table=table)
 
 
-def _row(node: Node, *, now: datetime, limits: NodeLimits) -> Row:
+def _row(node: Node, *, now: datetime, limits: NodeLimits, steering: Steering | None) -> Row:
+    state = _state(node, now=now, limits=limits)
     return Row.of(
         HEADINGS,
         detail_url(Node, node.pk),
         breakable(node.name),
-        _state(node, now=now, limits=limits),
+        format_html("{}{}", state, _links(node, steering(node))) if steering else state,
         node.version,
         _requests(node, now=now, limits=limits),
         heard(node, now=now, limits=limits),
     )
+
+
+def _links(node: Node, buttons: Sequence[Button]) -> SafeString:
+    """What may be done with it; read aloud each says with which node."""
+    links = format_html_join(
+        "",
+        '<li><a href="{}" aria-label="{}">{}</a></li>',
+        (
+            (
+                button.url,
+                _("%(act)s: %(node)s") % {"act": button.label, "node": node.name},
+                button.label,
+            )
+            for button in buttons
+        ),
+    )
+    return format_html('<ul class="steering">{}</ul>', links)
 
 
 def _state(node: Node, *, now: datetime, limits: NodeLimits) -> SafeString:
@@ -185,7 +212,7 @@ def _line(step: PromotionStep, *, is_stopped: bool) -> StepLine:
     label = f"{step.position + 1}. {step_words(step)}"
     return StepLine(
         label=_("%(label)s, to roll back") % {"label": label} if step.is_rollback else label,
-        state=pill(_("Stopped"), Tone.BAD) if is_stopped else pill(*STEP_STATES[step.state]),
+        state=pill(_("Stopped"), Tone.BAD) if is_stopped else step_pill(step),
         times=_times(step),
     )
 
@@ -213,11 +240,18 @@ def _notice(
             return Notice(tone=Tone.BAD, message=words)
         case state.DONE:
             words = _(
-                "Done: blue and green have changed places. To go back, promote once more:"
-                " the former release waits on the blue nodes."
+                "Done: blue and green have changed places. It can be rolled back as long as these colours"
+                " stand and no later promotion is started; after that, promote once more."
             )
             return Notice(tone=Tone.GOOD, message=words)
         case state.ROLLED_BACK:
+            passed_over = ", ".join(sorted({step.node_id for step in steps if step.is_passed_over}))
+            if passed_over:
+                words = _(
+                    "Rolled back, but for %(nodes)s: silent or out of service when their turn came. Look what"
+                    " they are before they serve again."
+                ) % {"nodes": passed_over}
+                return Notice(tone=Tone.WARNING, message=words)
             words = _("Rolled back: every node that was touched has its old colour again.")
             return Notice(tone=Tone.QUIET, message=words)
     if not Node.objects.filter(heartbeat_at__gte=now - limits.heard_within).exists():

@@ -34,7 +34,7 @@ class ColourForm(ReasonForm):
             (Colour.BLUE.value, gettext_lazy("blue: waits")),
         ],
     )
-    field_order = ("colour", "reason", "password")
+    field_order = ("colour", *ReasonForm.field_order)
 
 
 class SteerNode(Act):
@@ -150,6 +150,8 @@ class SetColour(SteerNode):
 
     name = "colour"
     label = gettext_lazy("Set colour")
+    tone = Tone.BAD
+    is_destructive = True
     form_class = ColourForm
 
     def title(self, rows: Rows) -> str:

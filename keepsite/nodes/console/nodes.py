@@ -16,7 +16,8 @@ from django.utils.translation import gettext as _
 
 from keepsite.acts import ActingAdmin
 from keepsite.acts.pages import Button
-from keepsite.nodes.console.live import REFRESH_S, heard, live_promotion, pools
+from keepsite.nodes.console.live import REFRESH_S, Steering, heard, live_promotion, pools
+from keepsite.nodes.console.node_acts import STEER as STEER_NODE
 from keepsite.nodes.console.node_acts import Drain, Forget, SetColour, TakeOffline, Undrain
 from keepsite.nodes.console.promotion_acts import STEER, STEER_ACTS, StartPromotion
 from keepsite.nodes.console.words import ROLE_WORDS, node_pill, state_words
@@ -41,6 +42,7 @@ from keepsite.readonly import (
 from keepsite.translation import gettext_lazy
 
 SHOWN_NODES = 500
+STEERED_FROM_THE_LIST = {Drain.name, Undrain.name, SetColour.name}
 
 
 class RoleFilter(ChoiceFilter):
@@ -127,13 +129,23 @@ class NodeAdmin(ActingAdmin):
             shown = response.context_data["cl"].result_list
             promotion = Promotion.objects.filter(open_marker=True).first()
             response.context_data |= {
-                "pools": pools(shown, now=now, limits=limits),
+                "pools": pools(shown, now=now, limits=limits, steering=self._steering(request, now)),
                 "live": live_promotion(promotion, now=now, limits=limits) if promotion else None,
                 "promotion_acts": _promotion_buttons(request, promotion),
                 "live_url": reverse("admin:nodes_node_live", query=request.GET or None),
                 "refresh_s": REFRESH_S,
             }
         return response
+
+    def _steering(self, request: HttpRequest, now: datetime) -> Steering | None:
+        """What may be done from the list, if this operator may do any of it."""
+        if not request.user.has_perm(STEER_NODE):
+            return None
+        return lambda node: [
+            button
+            for button in self.buttons_of(request, node, now=now)
+            if button.name in STEERED_FROM_THE_LIST
+        ]
 
     def live_view(self, request: HttpRequest) -> JsonResponse:
         """The parts of the list that change while one looks."""
@@ -224,13 +236,22 @@ def _promotion_buttons(request: HttpRequest, promotion: Promotion | None) -> lis
         return []
     if promotion is None:
         start = reverse("admin:nodes_promotion_list_act", args=(StartPromotion.name,))
-        return [Button(label=_("Promote blue to green"), url=start, tone=Tone.QUIET)]
-    steering = (act for act in STEER_ACTS if act.applies_to(promotion, now=timezone.now()))
+        return [
+            Button(label=_("Promote blue to green"), url=start, tone=Tone.QUIET),
+            *_way_out(Promotion.objects.first(), _("Roll the last promotion back")),
+        ]
+    return _way_out(promotion)
+
+
+def _way_out(promotion: Promotion | None, label: str = "") -> list[Button]:
+    """What may be done about it now; ``label`` in place of the acts' own."""
+    now = timezone.now()
     return [
         Button(
-            label=act.label,
+            label=label or act.label,
             url=reverse("admin:nodes_promotion_act", args=(promotion.pk, act.name)),
             tone=act.tone,
         )
-        for act in steering
+        for act in STEER_ACTS
+        if promotion is not None and act.applies_to(promotion, now=now)
     ]

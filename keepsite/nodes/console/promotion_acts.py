@@ -133,7 +133,7 @@ class ResumePromotion(Act):
 
     def facts(self, rows: Rows) -> tuple[Fact, ...]:
         """Whose it is, how far it came, and what is to come."""
-        return _about(rows[0], to_come=_open_steps(rows[0])) if rows else ()
+        return _about(rows[0], to_come=services.steps_to_come(rows[0])) if rows else ()
 
     def perform(self, rows: Rows, *, actor: audit.Actor, wanted: dict[str, Any]) -> Outcome:  # Any: a form
         """Durable on return."""
@@ -150,9 +150,9 @@ class RollBackPromotion(Act):
     tone = Tone.BAD
     can_wait = False
 
-    def applies_to(self, row: Promotion, *, now: datetime) -> bool:  # noqa: ARG002  # the row says it
-        """It has not ended, and is not being rolled back."""
-        return row.state in {Promotion.State.RUNNING, Promotion.State.STOPPED}
+    def applies_to(self, row: Promotion, *, now: datetime) -> bool:  # noqa: ARG002  # nodes say it
+        """It is open and not being rolled back, or is done and its colours still stand."""
+        return services.can_be_rolled_back(row)
 
     def title(self, rows: Rows) -> str:  # noqa: ARG002  # the page's trail names it
         """What the page asks."""
@@ -162,7 +162,7 @@ class RollBackPromotion(Act):
         """What that means."""
         return _(
             "Every node that was touched gets its old colour again, the old green ones first. It never"
-            " touches the schema, and no request is lost."
+            " touches the schema, and no request is lost. A node that is silent by then is passed over."
         )
 
     def facts(self, rows: Rows) -> tuple[Fact, ...]:
@@ -171,8 +171,14 @@ class RollBackPromotion(Act):
             return ()
         (promotion,) = rows
         is_on_its_way = promotion.steps.filter(is_rollback=True).exists()
-        back = _open_steps(promotion) if is_on_its_way else way_back(promotion)
-        return _about(promotion, to_come=back)
+        back = services.steps_to_come(promotion) if is_on_its_way else way_back(promotion)
+        again_green = [step.node for step in back if step.act == PromotionStep.Act.TO_GREEN]
+        serves = Fact(
+            label=_("Version that turns green again"),
+            value=", ".join(sorted({node.version for node in again_green})) or _("none"),
+            note=names(again_green),
+        )
+        return (*_about(promotion, to_come=back), serves)
 
     def perform(self, rows: Rows, *, actor: audit.Actor, wanted: dict[str, Any]) -> Outcome:  # Any: a form
         """Durable on return; node agents take the steps."""
@@ -181,10 +187,6 @@ class RollBackPromotion(Act):
 
 
 STEER_ACTS: tuple[Act, ...] = (ResumePromotion(), RollBackPromotion())
-
-
-def _open_steps(promotion: Promotion) -> list[PromotionStep]:
-    return list(promotion.steps.filter(state__in=[PromotionStep.State.WAITING, PromotionStep.State.RUNNING]))
 
 
 def _about(promotion: Promotion, *, to_come: Sequence[PromotionStep]) -> tuple[Fact, ...]:

@@ -57,6 +57,11 @@ def node_pill(node: Node, *, now: datetime, limits: NodeLimits) -> SafeString:
     return pill(_("Up"), Tone.GOOD) if node.colour != Colour.NONE else pill(_("Out of service"), Tone.QUIET)
 
 
+def step_pill(step: PromotionStep) -> SafeString:
+    """How a step stands; a rollback goes on without those of nodes that are gone."""
+    return pill(_("Passed over"), Tone.WARNING) if step.is_passed_over else pill(*STEP_STATES[step.state])
+
+
 def promotion_pill(promotion: Promotion) -> SafeString:
     """Where it stands."""
     return pill(*PROMOTION_STATES[promotion.state])

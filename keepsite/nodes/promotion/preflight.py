@@ -40,7 +40,11 @@ def preflight(limits: NodeLimits, *, now: datetime) -> list[Check]:
     behind = [node for node in blue if node.pending_migrations]
     open_promotion = Promotion.objects.filter(open_marker=True).first()
     return [
-        Check(_("no other promotion is open"), open_promotion is None, str(open_promotion or "none")),
+        Check(
+            _("no other promotion is open"),
+            open_promotion is None,
+            str(open_promotion) if open_promotion else _("none"),
+        ),
         Check(
             _("at least %(min_green)s nodes are blue") % {"min_green": limits.min_green},
             len(blue) >= limits.min_green,

@@ -76,7 +76,11 @@ class TestRotate:
     def test_each_is_in_the_audit_trail(self, projects, audited):
         run_to_its_end(ROTATE)
 
-        assert len(audited("pkek.rotated")) == 3
+        changes = [
+            (record["before"]["generation"], record["after"]["generation"])
+            for record in audited("pkek.rotated")
+        ]
+        assert changes == [(1, 2)] * 3
 
 
 @pytest.fixture
@@ -191,7 +195,10 @@ class TestRetired:
 
         assert ProjectKEK.objects.filter(state=State.RETIRED).count() == 3
         assert ProjectKEK.objects.filter(state=State.ACTIVE).count() == 3
-        assert len(audited("pkek.retired")) == 3
+        changes = [
+            (record["before"]["state"], record["after"]["state"]) for record in audited("pkek.retired")
+        ]
+        assert changes == [("decrypt_only", "retired")] * 3
 
     def test_not_before_a_request_that_began_earlier_must_have_ended(self, rotated, settings):
         settings.KEK_GRACE_S = 3600

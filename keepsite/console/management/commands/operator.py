@@ -70,6 +70,7 @@ class Command(BaseCommand):
         if verb == "remove-second-factor" and known is not None:
             self._remove_second_factor(known, reason)
             return
+        before = {} if known is None else _standing(known)
         user = known or User(username=username, is_staff=True, is_superuser=not role)
         password = secrets.token_urlsafe(PASSWORD_BYTES)
         user.set_password(password)
@@ -78,7 +79,12 @@ class Command(BaseCommand):
             OneTimePassword.objects.get_or_create(user=user)
             if verb == "create":
                 user.groups.set(Group.objects.filter(name__in=role or ()))
-        audit.record(f"operator.{verb}", actor=command_principal(), subject=user)
+        audit.record(
+            f"operator.{verb}",
+            actor=command_principal(),
+            subject=user,
+            change=audit.Change(before=before, after=_standing(user)),
+        )
         self.stdout.write(json.dumps({"username": username, "password": password}))
 
     def _remove_second_factor(self, user: User, reason: str) -> None:
@@ -109,6 +115,11 @@ def _add_role(parser: ArgumentParser, default: str) -> None:
     parser.add_argument(
         "--role", action="append", choices=sorted(ROLES), help=f"may be given several times; {default}"
     )
+
+
+def _standing(user: User) -> dict[str, object]:
+    has_one = OneTimePassword.objects.filter(user=user).exists()
+    return {"username": user.username, **_rights(user), "has_one_time_password": has_one}
 
 
 def _rights(user: User) -> dict[str, object]:

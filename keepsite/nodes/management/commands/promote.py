@@ -7,7 +7,7 @@ from django.core.management.base import BaseCommand, CommandError
 from django.utils import timezone
 
 from keepsite.approvals import options as two_persons
-from keepsite.approvals.commands import PROMOTE_START, Cleared
+from keepsite.approvals.commands import PROMOTE_RESUME, PROMOTE_START, Cleared, GuardedCommand
 from keepsite.errors import KeepsiteError
 from keepsite.identity.operators import command_principal
 from keepsite.nodes.limits import NodeLimits
@@ -35,13 +35,13 @@ class Command(BaseCommand):
         for verb, meaning in (
             ("start", "check, then promote"),
             ("resume", "go on with a promotion that has stopped"),
-            ("rollback", "give every node its old colour again"),
+            ("rollback", "give every node its old colour again; also after the last one is done"),
         ):
             parsed = verbs.add_parser(verb, help=meaning)
             parsed.add_argument("--reason", required=True, help="goes into the audit trail")
             _add_watching(parsed)
             parsed.add_argument("--no-wait", action="store_true", help="do not watch it")
-            if verb == "start":
+            if verb != "rollback":
                 two_persons.add_arguments(parsed)
         _add_watching(verbs.add_parser("watch", help="watch the open promotion until it ends"))
         verbs.add_parser("status", help="the last promotion, step by step")
@@ -71,25 +71,43 @@ class Command(BaseCommand):
     def _change(
         self, verb: str, limits: NodeLimits, *, reason: str, no_wait: bool, timeout: float, **options: Any
     ) -> None:  # Any: argparse's values
+        changed: Promotion | None
         if verb == "start":
-            cleared = self._cleared(limits, reason=reason, ask=options["ask"], emergency=options["emergency"])
-            if cleared is None:
-                return
-            promotion = services.start(limits, actor=cleared.actor, reason=cleared.reason, now=timezone.now())
+            changed = self._start(limits, reason=reason, **options)
+        elif verb == "resume":
+            changed = self._resume(reason=reason, **options)
         else:
-            promotion = services.open_promotion()
-            change = services.resume if verb == "resume" else services.roll_back
-            change(promotion, actor=command_principal(), reason=reason)
-        if not no_wait:
-            self._watch(promotion, limits, timeout)
+            changed = services.last_promotion()
+            services.roll_back(changed, actor=command_principal(), reason=reason)
+        if changed is not None and not no_wait:
+            self._watch(changed, limits, timeout)
 
-    def _cleared(self, limits: NodeLimits, *, reason: str, ask: bool, emergency: bool) -> Cleared | None:
-        """Who starts it; a check that does not hold uses up no approval."""
+    def _start(self, limits: NodeLimits, *, ask: bool, **options: Any) -> Promotion | None:  # Any: as above
+        """A check that does not hold uses up no approval."""
         if not ask:
             self._preflight(limits)
+        cleared = self._cleared(PROMOTE_START, "start", ask=ask, **options)
+        if cleared is None:
+            return None
+        return services.start(limits, actor=cleared.actor, reason=cleared.reason, now=timezone.now())
+
+    def _resume(self, **options: Any) -> Promotion | None:  # Any: as above
+        """An approval is of one promotion, and is not used up by one that cannot be resumed."""
+        promotion = services.open_promotion()
+        services.require_stopped(promotion)
+        cleared = self._cleared(PROMOTE_RESUME, str(promotion.pk), **options)
+        if cleared is None:
+            return None
+        services.resume(promotion, actor=cleared.actor, reason=cleared.reason)
+        return promotion
+
+    def _cleared(
+        self, command: GuardedCommand, argument: str, *, reason: str, ask: bool, emergency: bool, **_: Any
+    ) -> Cleared | None:  # Any: argparse's values
+        """Who does it, and why; None where it was asked for."""
         return two_persons.cleared(
-            PROMOTE_START,
-            ("start",),
+            command,
+            (argument,),
             actor=command_principal(),
             reason=reason,
             ask=ask,
@@ -125,7 +143,7 @@ class Command(BaseCommand):
                 continue
             told.add((step.id, step.state))
             self.stdout.write(
-                f"{timezone.now():%H:%M:%S}  {step.position + 1:>2}/{len(steps)}  {step}: {step.state}"
+                f"{timezone.now():%H:%M:%S}  {step.position + 1:>2}/{len(steps)}  {step}: {_state(step)}"
             )
 
     def _status(self) -> None:
@@ -142,7 +160,11 @@ class Command(BaseCommand):
             self.stdout.write(promotion.problem)
         for step in promotion.steps.all():
             back = " (rollback)" if step.is_rollback else ""
-            self.stdout.write(f"{step.position + 1:>3}  {step.get_state_display():<10}  {step}{back}")
+            self.stdout.write(f"{step.position + 1:>3}  {_state(step):<11}  {step}{back}")
+
+
+def _state(step: PromotionStep) -> str:
+    return "passed over" if step.is_passed_over else str(step.get_state_display())
 
 
 def _add_watching(parser: ArgumentParser) -> None:

@@ -1,0 +1,1 @@
+"""A package, so that one product serves all its modules: see ``product`` in conftest.py."""
