@@ -41,7 +41,7 @@ lint: ## Style, types, direction of imports, templates, missing migrations
 bench: ## How fast it is, as ratios; ONLY=requests, lists, hsm or orders runs one part
 	@deploy/embedded/packages.sh test
 	@deploy/embedded/venv.sh constraints-dev.txt
-	@$(BIN)/python -m $(if $(filter orders,$(ONLY)),bench.orders $(FLAGS),bench.run $(if $(ONLY),--only $(ONLY)))
+	@$(BIN)/python -m $(if $(filter orders,$(ONLY)),bench.orders $(FLAGS),$(if $(filter hsm,$(ONLY)),bench.hsm_latency $(FLAGS),bench.run $(if $(ONLY),--only $(ONLY))))
 
 chaos-colour: ## Blue and green change places under load behind a real haproxy, and back
 	@deploy/embedded/packages.sh test

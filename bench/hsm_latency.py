@@ -12,17 +12,20 @@ import secrets
 import tempfile
 import threading
 import time
+from contextlib import nullcontext
 from pathlib import Path
 
 from rich.console import Console
 from rich.table import Table
 
+from bench.awake import kept_awake
 from hsm.client import HSM
 from hsm.config import load_config
 from tests.support.pkcs11_standins import Shim, Token
 
 LATENCIES_MS = (0, 0.2, 1, 5)
 THREADS = (1, 8, 32)
+JUDGED_MS, JUDGED_THREADS = 1, (1, 8)
 CALLS = 2
 AAD = b"whose it is"
 
@@ -95,6 +98,19 @@ def table(seconds):
     return rows
 
 
+def verdict(rows):
+    """What the table comes to, in a sentence: one thread and eight, at one millisecond a call."""
+    said = []
+    for threads in JUDGED_THREADS:
+        row = next(one for one in rows if (one["latency_ms"], one["threads"]) == (JUDGED_MS, threads))
+        who = "1 thread does" if threads == 1 else f"{threads} threads do"
+        said.append(
+            f"{who} {row['of_ideal']:.1%} of {threads}/({CALLS} x {JUDGED_MS} ms), "
+            f"{row['of_ideal_as_injected']:.1%} by the delay really injected"
+        )
+    return f"At {JUDGED_MS} ms a call: {'; '.join(said)}."
+
+
 def show(rows):
     shown = Table(title="warm decrypts, 2 PKCS#11 calls each, sessions for every thread")
     for heading in (
@@ -109,15 +125,23 @@ def show(rows):
         shown.add_row(
             *(str(row[name]) for name in ("latency_ms", "threads", "per_second", "cpu_us")), *ratios
         )
-    Console().print(shown)
+    console = Console()
+    console.print(shown)
+    console.print(verdict(rows), soft_wrap=True, highlight=False)
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--seconds", type=float, default=3, help="of each measurement")
     parser.add_argument("--json", action="store_true")
+    parser.add_argument(
+        "--keep-awake",
+        action="store_true",
+        help="spin on every processor at SCHED_IDLE, so that none has to wake from a deep sleep",
+    )
     options = parser.parse_args()
-    rows = table(options.seconds)
+    with kept_awake() if options.keep_awake else nullcontext():
+        rows = table(options.seconds)
     if options.json:
         print(json.dumps(rows))
     else:

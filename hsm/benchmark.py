@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from hsm.client import HSM
 from hsm.config import HSMConfig
 from hsm.errors import HSMError, MKEKNotFound
-from hsm.keys import WrappedKey
+from hsm.keys import UnwrapTemplate, WrappedKey
 
 _GROWS = 1.10  # more threads are worth it while they bring a tenth more
 _SMALL_BYTES, _LARGE_BYTES = 32, 16_000
@@ -55,18 +55,25 @@ def benchmark(config: HSMConfig, *, threads: tuple[int, ...], seconds: float) ->
 
 
 def how_many(threads: tuple[int, ...], members: int) -> int:
-    """Return how many results ``benchmark`` gives."""
+    """Return how many results ``benchmark`` gives; fewer where a template of each MKEK forbids rewrapping."""
     return len(threads) * members * len(_NAMES)
 
 
-_NAMES = ("random", "encrypt 32 B", "decrypt 32 B", "decrypt 16 kB", "decrypt, key not cached")
+READ, WRITE = "decrypt 32 B", "encrypt 32 B"
+_NAMES = (
+    *("random", WRITE, READ, "decrypt 16 kB", "decrypt, key not cached"),
+    *("generate", "wrap", "unwrap", "create_key", "rewrap"),
+)
 
 
 def _verbs(hsm: HSM) -> tuple[_Verb, ...]:
     mkeks = hsm.mkeks()
     if not mkeks:
         raise MKEKNotFound("there is no MKEK on the token to wrap a key with; make one first")
-    key = _throw_away_key(hsm, mkeks[0].mkek_id)
+    free = [mkek for mkek in mkeks if mkek.template is UnwrapTemplate.NONE]  # a template forbids it
+    mkek_id = (free or mkeks)[0].mkek_id
+    key = _throw_away_key(hsm, mkek_id)
+    loose = hsm.ceremony(lambda connection: connection.keep_throw_away_key())
     small = hsm.encrypt(key, bytes(_SMALL_BYTES), aad=_AAD)
     large = hsm.encrypt(key, bytes(min(_LARGE_BYTES, hsm.profile.max_single_part_bytes)), aad=_AAD)
     acts: tuple[tuple[int, Callable[[], object]], ...] = (
@@ -75,10 +82,16 @@ def _verbs(hsm: HSM) -> tuple[_Verb, ...]:
         (2, lambda: hsm.decrypt(key, small, aad=_AAD)),
         (2, lambda: hsm.decrypt(key, large, aad=_AAD)),
         (4, lambda: _cold(hsm, key, lambda named: hsm.decrypt(named, small, aad=_AAD))),
+        (2, lambda: hsm.ceremony(lambda connection: connection.generate())),
+        (1, lambda: hsm.ceremony(lambda connection: connection.wrap(loose, mkek_id=mkek_id))),
+        (2, lambda: hsm.ceremony(lambda connection: connection.unwrap(key))),
+        (7, lambda: hsm.forget(_throw_away_key(hsm, mkek_id).key_id)),
+        (7, lambda: hsm.rewrap(key, mkek_id=mkek_id)),
     )
-    return tuple(
+    verbs = [
         _Verb(name=name, calls=calls, once=once) for name, (calls, once) in zip(_NAMES, acts, strict=True)
-    )
+    ]
+    return tuple(verbs if free else verbs[:-1])
 
 
 def _throw_away_key(hsm: HSM, mkek_id: bytes) -> WrappedKey:
@@ -130,18 +143,32 @@ def _measure(member: str, verb: _Verb, threads: int, seconds: float) -> Measured
 
 
 def advice(results: list[Measured], *, processes: int) -> list[str]:
-    """Return what follows for each member, in sentences, from its warm decrypts."""
+    """Return what follows for each member, in sentences.
+
+    The pool size follows from warm decrypts, what most requests do; the number of workers from
+    encryptions, what each order for a key does, in one thread for each worker.
+    """
     said = []
     for member in dict.fromkeys(result.member for result in results):
-        reads = [result for result in results if (result.member, result.verb) == (member, "decrypt 32 B")]
-        best = reads[0]
-        for result in reads[1:]:
-            if result.per_second > best.per_second * _GROWS:
-                best = result
-        pool = max(1, -(-best.threads // processes))
+        reads, writes = _best(results, member, READ), _best(results, member, WRITE)
+        pool = max(1, -(-reads.threads // processes))
         said.append(
-            f"{member}: throughput grows up to {best.threads} threads at once ({best.per_second:.0f} warm "
-            f"decrypts a second, p99 {best.p99_ms:.1f} ms). With {processes} processes that is "
+            f"{member}: throughput grows up to {reads.threads} threads at once ({reads.per_second:.0f} warm "
+            f"decrypts a second, p99 {reads.p99_ms:.1f} ms). With {processes} processes that is "
             f"KEEPSITE_HSM_POOL_SIZE={pool} or more; sessions beyond it only wait on the device."
         )
+        said.append(
+            f"{member}: orders are made faster by up to {writes.threads} workers of all nodes together "
+            f"(celery --concurrency; {writes.per_second:.0f} encryptions a second); more only wait."
+        )
     return said
+
+
+def _best(results: list[Measured], member: str, verb: str) -> Measured:
+    """The result with the most threads that were still worth it."""
+    first, *rest = [result for result in results if (result.member, result.verb) == (member, verb)]
+    best = first
+    for result in rest:
+        if result.per_second > best.per_second * _GROWS:
+            best = result
+    return best

@@ -54,13 +54,12 @@ def check_pin_files(app_configs: Sequence[AppConfig] | None, **_: object) -> Seq
     del app_configs
     return [
         Error(
-            f"HSM member {member.name!r}: every user of this machine may read {member.pin.lock_path}.",
-            hint=f"chmod 600 {member.pin.lock_path}",
+            f"HSM member {member.name!r}: every user of this machine may read {file}.",
+            hint=f"chmod 600 {file}",
             id="hsm.E003",
         )
         for member in _config_members()
-        if member.pin.origin.startswith("pin_file")
-        and member.pin.lock_path.stat().st_mode & (stat.S_IROTH | stat.S_IWOTH)
+        if (file := member.pin.file) is not None and file.stat().st_mode & (stat.S_IROTH | stat.S_IWOTH)
     ]
 
 

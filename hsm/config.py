@@ -19,6 +19,7 @@ _LAST_MECHANISM = 0xFFFF_FFFF
 _NUMBERS_OF_PROFILES = {
     "internal_iv_bytes": ((12, 16), "a length of 12 to 16 bytes"),
     "max_single_part_bytes": ((32, 1 << 30), "a size in bytes, 32 or more"),  # a data key must fit
+    "session_object_bytes": ((1, 1 << 20), "a size in bytes, 1 or more"),
 }
 
 
@@ -27,13 +28,17 @@ class Pin:
 
     The verdict is shared between processes by ``marker``, a file that holds a
     salt and the scrypt hash of the refused PIN; another PIN is not affected.
-    ``lock_path`` is the file that processes lock while they log in.
+    ``lock_path`` is the member's own file that processes lock while they log in: made on
+    first use, and empty.  ``file`` is where it was read, if in a file.
     """
 
-    __slots__ = ("_value", "lock_path", "marker", "origin")
+    __slots__ = ("_value", "file", "lock_path", "marker", "origin")
 
-    def __init__(self, value: str, *, origin: str, marker: Path, lock_path: Path) -> None:
+    def __init__(
+        self, value: str, *, origin: str, marker: Path, lock_path: Path, file: Path | None = None
+    ) -> None:
         self._value = value
+        self.file = file
         self.origin = origin
         self.marker = marker
         self.lock_path = lock_path
@@ -106,7 +111,7 @@ class HSMConfig:
     ``soft_hang_s`` makes its member SUSPECT, one older than ``hard_hang_s`` has its process replaced.
     A member that nobody asked for ``heartbeat_s`` is asked beside the requests.
     ``processes`` in all use each token, which has room for ``session_object_budget`` session objects,
-    if that is known.
+    if that is known; members of one module share it.
     """
 
     members: tuple[MemberConfig, ...]
@@ -147,7 +152,7 @@ def load_config(
         hard_hang_s = 30
         heartbeat_s = 5
         processes = 12                 # of all nodes that use these tokens; else ``processes`` as given
-        session_object_budget = 50000  # session objects that each token has room for
+        session_object_budget = 50000  # session objects that each token, or all of one module, has room for
         data_key_above_bytes = 4096    # longer payloads get a data key; else as max_single_part_bytes says
 
         [[members]]
@@ -310,12 +315,13 @@ def _pin(table: _Table, member: str) -> Pin:
         origin, value = f"pin_env {variable}", os.environ.get(variable, "")
     if not value:
         table.refuse("pin_file" if file else "pin_env", f"a PIN, but {origin} is empty")
-    return Pin(value, origin=origin, marker=_marker(where, member), lock_path=where)
+    marker, lock = _beside(where, f"login-refused-{member}"), _beside(where, f"login-lock-{member}")
+    return Pin(value, origin=origin, marker=marker, lock_path=lock, file=where if file else None)
 
 
-def _marker(beside: Path, member: str) -> Path:
-    """Return where a refused PIN is noted: beside its file, or in a temporary folder if it must."""
-    folder, name = beside.parent, f"login-refused-{member}"
+def _beside(beside: Path, name: str) -> Path:
+    """Return a file's place: beside the PIN's file, or in a temporary folder if it must."""
+    folder = beside.parent
     if os.access(folder, os.W_OK):
         return folder / name
     place = hashlib.sha256(os.fsencode(beside.resolve())).hexdigest()[:16]

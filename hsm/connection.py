@@ -220,6 +220,28 @@ class Connection:
             raise IntegrityFailed(f"key {key.key_id} does not open its own canary")
         return wrapped
 
+    # Single steps, for who measures them.
+
+    def generate(self) -> None:
+        """Make a key and destroy it: 2 calls."""
+        with self.pool.session() as session:
+            self._native.destroy(session, self._native.generate(session))
+
+    def keep_throw_away_key(self) -> int:
+        """Make a key that may be wrapped and return its handle, good until we log out: 1 call."""
+        return self._native.generate(self.owner)
+
+    def wrap(self, handle: int, *, mkek_id: bytes) -> bytes:
+        """Wrap a key on the token: 1 call."""
+        mkek = self._mkek(mkek_id)
+        with self.pool.session() as session, self._forgetting_mkek(mkek_id):
+            return self._native.wrap(session, self._profile.wrap_mechanism, mkek, handle)
+
+    def unwrap(self, key: WrappedKey) -> None:
+        """Unwrap a key beside the cache and destroy it: 2 calls."""
+        with self.pool.session() as session:
+            self._native.destroy(session, self._unwrap_in(session, key.mkek_id, key.wrapped))
+
     def is_alive(self) -> bool:
         """Return whether the token still knows the session that logged in: 1 call."""
         return self._native.has_session(self.owner)

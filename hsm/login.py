@@ -2,13 +2,18 @@
 
 import fcntl
 import logging
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import BinaryIO, NoReturn
+from typing import NoReturn
 
 from hsm.config import MemberConfig
 from hsm.errors import ConfigInvalid, LoginRefused
 from hsm.faults import CKR_OK, CKR_USER_ALREADY_LOGGED_IN, CallFailed, Kind
 from hsm.native import Native
+
+_LOCK_MODE = 0o644
 
 logger = logging.getLogger(__name__)
 
@@ -16,13 +21,14 @@ logger = logging.getLogger(__name__)
 def log_in(native: Native, session: int, config: MemberConfig) -> None:
     """Log in once, one process after the other, unless this PIN was refused before.
 
+    Each member has a queue of its own: one whose token hangs keeps no other from its login.
+
     Raises:
         LoginRefused: the token refused the PIN, now or before; nobody tries it again.
         CallFailed: the token did not get as far as judging it.
     """
     pin = config.pin
-    with _opened(pin.lock_path) as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
+    with _locked(pin.lock_path):
         if pin.was_refused():
             raise LoginRefused(
                 f"{config.name}: the PIN of {pin.origin} was refused before and is not tried again; "
@@ -51,10 +57,20 @@ def _refuse(config: MemberConfig, failed: CallFailed) -> NoReturn:
     ) from failed
 
 
-def _opened(path: Path) -> BinaryIO:
+@contextmanager
+def _locked(path: Path) -> Iterator[None]:
+    """Hold the lock of ``path``, which stays empty; whoever made it, every user may lock it."""
     try:
-        return path.open("rb")
+        path.parent.mkdir(mode=0o700, exist_ok=True)
+        descriptor = os.open(path, os.O_RDONLY | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, _LOCK_MODE)
     except OSError as error:
         raise ConfigInvalid(
             f"{path}: cannot be opened ({error.strerror}); logins wait in line there"
         ) from error
+    try:
+        if os.fstat(descriptor).st_uid == os.geteuid():
+            os.fchmod(descriptor, _LOCK_MODE)  # whatever the umask of an operator who came first
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)

@@ -30,7 +30,7 @@ from hsm.errors import (
     TokenNotFound,
 )
 from hsm.faults import CallFailed, Kind
-from hsm.footprint import beyond_limits
+from hsm.footprint import beyond_limits, beyond_memory
 from hsm.gate import Gate
 from hsm.keys import WrappedKey
 from hsm.library import Library, open_library
@@ -435,9 +435,10 @@ class Member:
         self._enter(State.SUSPECT if doubt else State.UP, doubt)
         self.gate.open()
         logger.info("%s: %s, token %s", self.config.name, self.state, self.config.wanted)
-        too_much = beyond_limits(self._shared, connection.limits)
-        if too_much:
-            logger.error("%s: %s; fewer processes or a smaller pool fit", self.config.name, too_much)
+        if too_many := beyond_limits(self._shared, connection.limits):
+            logger.error("%s: %s; fewer processes or a smaller pool fit", self.config.name, too_many)
+        if too_much := beyond_memory(self._shared, connection.limits):
+            logger.error("%s: %s; fewer processes or fewer cached keys fit", self.config.name, too_much)
 
     def _fail_to_connect(self, error: CallFailed | HSMError) -> None:
         if isinstance(error, _FOR_A_HUMAN):

@@ -47,6 +47,7 @@ class TokenLimits:
     sessions: int | None
     read_write_sessions: int | None
     free_private_bytes: int | None
+    private_bytes: int | None = None  # free or not
 
 
 class _FunctionList(Structure):
@@ -294,6 +295,7 @@ class Native:
             sessions=_known(info.max_sessions),
             read_write_sessions=_known(info.max_read_write_sessions),
             free_private_bytes=_known(info.free_private_memory),
+            private_bytes=_known(info.private_memory),
         )
 
     def mechanisms(self, slot: int) -> frozenset[int]:

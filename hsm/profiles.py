@@ -28,6 +28,7 @@ _USES = {
 
 _BY_RFC_3394 = frozenset({CKM_AES_KEY_WRAP, _CKM_LUNA_AES_KW, _CKM_CLOUDHSM_AES_KEY_WRAP_NO_PAD})
 _CAUTIOUS_BYTES = 16_000  # fits into the smallest limit known, CloudHSM's 16,224 bytes with the tag
+_KEY_OBJECT_BYTES = 512  # an AES-256 key and its attributes; no vendor tells, so a guess to be overridden
 
 
 class IVSource(StrEnum):
@@ -61,6 +62,7 @@ class Profile:
     ``wrap_mechanism`` wraps and unwraps pKEKs by AES key wrap (RFC 3394), ``encrypt_mechanism`` is AES-GCM,
     ``generate_mechanism`` makes AES keys.  ``internal_iv_bytes`` and ``internal_iv_at`` count only with an
     ``INTERNAL`` IV.  Payloads above ``max_single_part_bytes`` do not fit into one call.
+    ``session_object_bytes`` is about what an unwrapped pKEK takes of the token's memory.
     """
 
     name: str
@@ -73,6 +75,7 @@ class Profile:
     unwrap_needs_value_len: bool = False
     read_write_sessions: bool = True
     max_single_part_bytes: int = _CAUTIOUS_BYTES
+    session_object_bytes: int = _KEY_OBJECT_BYTES
 
     @property
     def wraps_by_rfc_3394(self) -> bool:

@@ -47,7 +47,7 @@ from orders_app.models import DeadLetter, Order
 from orders_app.recovery import FINISHED
 from orders_app.wishes import ASYMMETRIC, SYMMETRIC
 from orders_app.words import LETTER_STATES, STATUSES, TYPES
-from secrets_app.models import Secret
+from secrets_app.models import Container, Secret
 
 OLD = timedelta(minutes=10)
 LATELY = timedelta(hours=24)
@@ -113,8 +113,8 @@ class OrderAdmin(ActingAdmin):
     list_display = ("label", "state", "shown_project", "wish", "tries", "created", "outlook")
     number_columns = frozenset({"tries"})
     list_filter = (StateFilter, OrderTypeFilter, OrderAgeFilter, OrderAlgorithmFilter, ProjectFilter)
-    search_fields = ("=id", "=secret_id", "=project__external_id", "meta__name")
-    search_help_text = gettext_lazy("Name, id, ref, secret id or project id")
+    search_fields = ("=id", "=secret_id", "=container_id", "=project__external_id", "meta__name")
+    search_help_text = gettext_lazy("Name, id, ref, project id, or id of the secret or container made")
     list_select_related = ("project",)
     acts = ORDER_ACTS
     export_fields: ClassVar = {
@@ -419,9 +419,14 @@ def _result(order: Order) -> Section:
                 Fact(label=_("Status code"), value=text(order.error_status_code)),
             ),
         )
-    if order.secret_id is None:
+    if order.status == Order.Status.PENDING:
         return Section(title=title, note=_("Nothing yet: a worker will take it."))
-    secret = Secret.objects.filter(id=order.secret_id).only("id", "name").first()
-    made = link(detail_url(Secret, secret.id), str(secret)) if secret else code(order.secret_id)
-    note = "" if secret else _("It has been removed since.")
-    return Section(title=title, facts=(Fact(label=_("Secret"), value=made, note=note),))
+    made = ((Secret, _("Secret"), order.secret_id), (Container, _("Container"), order.container_id))
+    return Section(title=title, facts=tuple(_made(*one) for one in made if one[-1] is not None))
+
+
+def _made(model: type[Secret | Container], label: str, made_id: str) -> Fact:
+    row = model._default_manager.filter(id=made_id).only("id", "name").first()  # noqa: SLF001  # Django's API
+    if row is None:
+        return Fact(label=label, value=code(made_id), note=_("It has been removed since."))
+    return Fact(label=label, value=link(detail_url(model, made_id), str(row)))

@@ -7,6 +7,7 @@ import structlog
 from celery import bootsteps
 from celery.worker.consumer import Consumer
 from kombu import Message
+from kombu.exceptions import OperationalError as BrokerError
 
 from orders_app import dead_letters
 
@@ -58,10 +59,11 @@ class MessageGate(Consumer):
         return take
 
     def _put_aside(self, message: Message, reason: str) -> None:
-        """Into the dead letters; back into its queue if they cannot be reached."""
+        """Into the dead letters; back into its queue if they cannot be reached, or are full."""
+        away: tuple[type[Exception], ...] = (*self.connection_errors, BrokerError)  # OSError among them
         try:
             dead_letters.put_aside(self.app, message, reason=reason)
-        except self.connection_errors:  # OSError among them
+        except away:
             log.exception("message.not_put_aside", reason=reason)
             message.requeue()
             return

@@ -3,19 +3,25 @@
 RabbitMQ puts aside by itself what was delivered too often (deploy/rabbitmq/policies.json);
 a worker puts aside what it cannot read.  Both end in the queue ``keepsite.dead``, and a relay
 moves them from there to the database, where operators see them.
+
+Every place is bounded, and what finds it full stays where it was: nothing is dropped to make room.
 """
 
 import hashlib
 import json
 import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import structlog
+from amqp.exceptions import MessageNacked
 from celery import Celery
 from django.conf import settings
 from django.db import IntegrityError
 from django.utils import timezone
 from kombu import Message
+from kombu.exceptions import OperationalError as BrokerError
 
 from keepsite import audit, writes
 from keepsite.errors import Conflict, NotFound
@@ -32,6 +38,7 @@ MAX_HEADERS_CHARS = 16_384
 CONFIRM_TIMEOUT_S = 5
 CONNECT_TIMEOUT_S = 3
 BATCH = 100
+MOST_KEPT = 10_000  # rows that nobody has settled; beyond it messages stay in the broker
 NAMESPACE = uuid.UUID("8a4c6d0e-52c1-4d7a-9d3b-6d2f5b8a1c70")
 DELIVERED_TOO_OFTEN = "RabbitMQ delivered it so often without an answer that it gave up ({reason})."
 
@@ -41,9 +48,10 @@ def put_aside(app: Celery, message: Message, *, reason: str) -> None:
 
     Raises:
         OSError, the transport's connection errors: the broker did not take it.
+        BrokerError: there is no room for it.
     """
     headers = message.headers if isinstance(message.headers, dict) else {}
-    with app.producer_or_acquire() as producer:
+    with app.producer_or_acquire() as producer, _refusals_told():
         producer.publish(
             message.body,
             headers={**headers, REASON_HEADER: reason, ID_HEADER: new_id()},
@@ -61,13 +69,15 @@ def collect(app: Celery) -> int:
     """Move dead letters from the broker to the database; how many there were, one batch at most.
 
     A message leaves the broker when its row is committed; one that is delivered again
-    finds its row.
+    finds its row.  None leaves it while as many rows as may be are not settled.
 
     Raises:
         BrokerError, OSError: the broker is away.
         DatabaseError, Unavailable: the database is away.
     """
     count = 0
+    if not has_room():
+        return count
     with app.connection_or_acquire() as connection:
         connection.ensure_connection(max_retries=1, timeout=CONNECT_TIMEOUT_S)
         queue = settings.DEAD_LETTER_QUEUE(connection.default_channel)
@@ -77,6 +87,14 @@ def collect(app: Celery) -> int:
             message.ack()
             count += 1
     return count
+
+
+def has_room() -> bool:
+    """Whether another message may be kept: operators have settled enough of those before."""
+    is_full = DeadLetter.objects.filter(state=DeadLetter.State.KEPT).count() >= MOST_KEPT
+    if is_full:
+        log.error("dead_letters.full", most=MOST_KEPT)
+    return not is_full
 
 
 def keep(message: Message, *, queue: str = "", reason: str = "") -> DeadLetter:
@@ -153,7 +171,7 @@ def publish_replays(app: Celery) -> int:
     count = 0
     for letter in letters:
         (queue,) = settings.CELERY_TASK_QUEUES
-        with app.producer_or_acquire() as producer:
+        with app.producer_or_acquire() as producer, _refusals_told():
             producer.publish(
                 bytes(letter.body),
                 headers=_without_ours(letter.headers),
@@ -174,6 +192,15 @@ def publish_replays(app: Celery) -> int:
         )
         count += 1
     return count
+
+
+@contextmanager
+def _refusals_told() -> Iterator[None]:
+    """Raise BrokerError for what amqp says of a queue that is full: it is no failure of the connection."""
+    try:
+        yield
+    except MessageNacked as error:
+        raise BrokerError("The broker has no room for this message.") from error
 
 
 def _settle(

@@ -81,6 +81,8 @@ class KeystoneListener:
         try:
             deletion = deletion_in(_decoded(message))
         except InvalidInput as error:
+            if not dead_letters.has_room():
+                raise Unavailable("Operators must settle dead letters first.") from error
             dead_letters.keep(message, queue=QUEUE, reason=error.public)
         else:
             if deletion is not None:

@@ -25,9 +25,18 @@ QUEUE_MESSAGES = Gauge(
 )
 
 
-def tell(waiting: WaitingFigures, depths: dict[str, int] | None) -> None:
+RETIREMENT_ALARM = Gauge(
+    "keepsite_keystone_alarm",
+    "1 while Keystone has announced more deleted projects than is usual and no operator has cleared it.",
+    registry=REGISTRY,
+    multiprocess_mode="livemostrecent",
+)
+
+
+def tell(waiting: WaitingFigures, depths: dict[str, int] | None, *, is_alarmed: bool) -> None:
     """Take in what is so now; queues keep what they had while the broker does not answer."""
     for field, gauge in _GAUGES.items():
         gauge.set(getattr(waiting, field))
     for queue, depth in (depths or {}).items():
         QUEUE_MESSAGES.labels(queue).set(depth)
+    RETIREMENT_ALARM.set(is_alarmed)

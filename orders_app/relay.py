@@ -2,9 +2,10 @@
 
 import threading
 import time
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime, timedelta
 from itertools import chain
+from typing import Protocol
 
 import structlog
 from celery import Celery
@@ -24,6 +25,7 @@ from keepsite.keyring.tasks import RUN
 from keepsite.schedule.services import due_jobs
 from orders_app import dead_letters
 from orders_app.figures import WaitingFigures, queue_depths, waiting_figures
+from orders_app.keystone_events import standing_alarm
 from orders_app.limits import MOST_TOGETHER, OrderLimits
 from orders_app.models import Order
 from orders_app.tasks import FULFIL, RUN_JOB
@@ -40,7 +42,13 @@ PACE_S = 0.1
 CONFIRM_TIMEOUT_S = 5
 LONGEST_PAUSE_S = 10.0
 TEND_S = 5.0  # scheduled jobs and dead letters are looked for, and figures told, this often
-Report = Callable[[WaitingFigures, dict[str, int] | None], None]
+
+
+class Report(Protocol):
+    """Who wants to know how the orders are doing, and whether the alarm about Keystone's deletions stands."""
+
+    def __call__(self, waiting: WaitingFigures, depths: dict[str, int] | None, *, is_alarmed: bool) -> None:
+        """As it is now; no depths while the broker does not answer."""
 
 
 class Relay:
@@ -143,7 +151,7 @@ class Relay:
         """Now and then: tell whoever wants to know how the orders are doing."""
         if self._report_to is None or time.monotonic() < self._reported_at + TEND_S:
             return
-        self._report_to(waiting_figures(), queue_depths(self.app))
+        self._report_to(waiting_figures(), queue_depths(self.app), is_alarmed=standing_alarm() is not None)
         self._reported_at = time.monotonic()
 
     def _take(self, now: datetime) -> Mapping[str, Sequence[str]]:

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 
 import structlog
 from celery import Task
+from celery.exceptions import SoftTimeLimitExceeded
 
 from keepsite import writes
 from keepsite.celery import app
@@ -30,7 +31,17 @@ class OrderTask(Task):  # type: ignore[type-arg]  # generic for type checkers on
     abstract = True
 
     def settle(self, held: Sequence[services.Claim]) -> None:
-        """Fulfil the orders of one claim; release them for another try, or end them with an error."""
+        """Fulfil the orders of one claim; release them for another try, or end them with an error.
+
+        What meets the time limit is left to its lease: the attempt counts, and another worker tries
+        again.  Nothing more is asked of the database, which may be what took so long.
+        """
+        try:
+            self._settle_all(held)
+        except SoftTimeLimitExceeded:
+            log.warning("order.took_too_long", order_ids=[one.order.id for one in held])
+
+    def _settle_all(self, held: Sequence[services.Claim]) -> None:
         together = [one for one in held if one.may_share_a_commit]
         alone = [one for one in held if not one.may_share_a_commit]
         if len(together) > 1:
@@ -47,6 +58,8 @@ class OrderTask(Task):  # type: ignore[type-arg]  # generic for type checkers on
         """Fulfil keys in one commit; return those that must be settled each by itself."""
         try:
             services.fulfil_together(held)
+        except SoftTimeLimitExceeded:
+            raise
         except Unavailable as error:
             services.release(held, fault=error.public)
         except Exception as error:  # noqa: BLE001  # which of them it is shows when each is tried
@@ -59,7 +72,7 @@ class OrderTask(Task):  # type: ignore[type-arg]  # generic for type checkers on
     def _settle(self, held: services.Claim) -> None:
         try:
             services.fulfil(held)
-        except services.ClaimLost:
+        except (services.ClaimLost, SoftTimeLimitExceeded):
             raise
         except Unavailable as error:
             services.release([held], fault=error.public)

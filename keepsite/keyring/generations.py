@@ -14,6 +14,7 @@ from keepsite.keyring.models import MKEK, ProjectKEK
 from keepsite.keyring.proven import proven_hsm
 from keepsite.keyring.querysets import current_mkek
 from keepsite.projects.models import Project
+from keepsite.projects.services import claim_retired
 
 log = structlog.get_logger(__name__)
 
@@ -37,17 +38,21 @@ def first_generation(project: Project) -> ProjectKEK | None:
 def next_generation(old: ProjectKEK) -> ProjectKEK | None:
     """Make a new generation and make it the active one at once; ``old`` only decrypts from then on.
 
+    Of a retired project it only opens as well, until a restore makes it active.
     None if somebody else replaced ``old`` first; ``old.project`` is loaded.
 
     Raises:
         Unavailable: no token could serve, or there is no MKEK.
     """
     new = _made(old.project, generation=old.generation + 1)
+    new.state, new.active_marker = old.state, old.active_marker
 
     def switch() -> None:
-        replaced = ProjectKEK.objects.filter(id=old.id, active_marker=True).update(
-            state=ProjectKEK.State.DECRYPT_ONLY, active_marker=None, superseded_at=timezone.now()
-        )
+        if not old.active_marker and not claim_retired(old.project):
+            raise IntegrityError("the project has just been restored")
+        replaced = ProjectKEK.objects.filter(
+            id=old.id, state=old.state, active_marker=old.active_marker
+        ).update(state=ProjectKEK.State.DECRYPT_ONLY, active_marker=None, superseded_at=timezone.now())
         if not replaced:
             raise IntegrityError("another generation is active already")
         new.save(force_insert=True)

@@ -20,6 +20,33 @@ _ACTIVE_PKEK = Prepared(
 )
 
 
+def sealing_pkeks() -> QuerySet[ProjectKEK]:
+    """The generation of each project that its rows belong under: the active one.
+
+    A retired project has none; what it had belongs under its newest that still opens, which becomes
+    active again if the project is restored.
+    """
+    newer = ProjectKEK.objects.filter(project=OuterRef("project"), generation__gt=OuterRef("generation"))
+    is_newest = ~Exists(newer.exclude(state=ProjectKEK.State.RETIRED))
+    opens = Q(state=ProjectKEK.State.DECRYPT_ONLY, project__retired_at__isnull=False)
+    return ProjectKEK.objects.filter(Q(active_marker=True) | opens & is_newest)
+
+
+def former_pkeks() -> QuerySet[ProjectKEK]:
+    """Generations that nothing should be sealed under any more."""
+    return ProjectKEK.objects.filter(active_marker=None).exclude(
+        id__in=sealing_pkeks().filter(active_marker=None).values("id")
+    )
+
+
+def rows_left() -> dict[type[SealedRow], QuerySet[SealedRow]]:
+    """Of every kind of row, those that re-encryption has still to move."""
+    return {
+        model: model._default_manager.filter(pkek__in=former_pkeks())  # noqa: SLF001  # Django's API
+        for model in sealed_row_models()
+    }
+
+
 def current_mkek() -> MKEK | None:
     """The MKEK that wraps new pKEKs; None before the first is activated."""
     return MKEK.objects.filter(current_marker=True).first()

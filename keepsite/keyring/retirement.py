@@ -16,4 +16,6 @@ def seal_again(project: Project) -> None:
     generations = ProjectKEK.objects.filter(project=project).exclude(state=ProjectKEK.State.RETIRED)
     latest = generations.order_by("-generation").first()
     if latest is not None:
-        ProjectKEK.objects.filter(id=latest.id).update(state=ProjectKEK.State.ACTIVE, active_marker=True)
+        ProjectKEK.objects.filter(id=latest.id).update(
+            state=ProjectKEK.State.ACTIVE, active_marker=True, superseded_at=None
+        )

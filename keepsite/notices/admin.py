@@ -72,6 +72,10 @@ KINDS: dict[str, tuple[str, str]] = {
         gettext_lazy("Dead letters"),
         gettext_lazy("Replay or discard each; a newer release may know what it asks for."),
     ),
+    "retirements-stopped": (
+        gettext_lazy("Retirements stopped"),
+        gettext_lazy("Meant: keystone_listener --clear-alarm. Not meant: restore the projects that went."),
+    ),
     "hsm-member-down": (
         gettext_lazy("HSM member down"),
         gettext_lazy("hsm_check says what is wrong with it; the other members serve meanwhile."),

@@ -22,6 +22,7 @@ SOURCES: dict[str, Callable[[datetime], Iterable[Cause]]] = {
     "quota-near": quotas.quotas_near,
     "orders-stuck": site.orders_stuck,
     "dead-letters": site.dead_letters,
+    "retirements-stopped": site.retirements_stopped,
     "hsm-member-down": site.hsm_members_down,
     "node-lost": site.nodes_lost,
     "promotion-stopped": site.promotions_stopped,

@@ -43,6 +43,15 @@ def ensure_project(external_id: str) -> Project:
     return Project.objects.select_related("quota").get(external_id=external_id)
 
 
+def claim_retired(project: Project) -> bool:
+    """Have a restore of ``project`` at the same time wait or conflict; False if it is not retired (any more).
+
+    Within the caller's transaction, before it changes what a restore reads.
+    """
+    rows = Project.objects.filter(id=project.id).exclude(retired_at=None)
+    return bool(rows.update(recounts=F("recounts") + 1))
+
+
 def count_anew(project_ids: Iterable[str]) -> None:
     """Have every process count the rows of these projects anew, from the end of the caller's transaction on.
 

@@ -13,6 +13,7 @@ from urllib.parse import unquote, urlsplit
 
 import MySQLdb
 
+from tests.cluster.allowed_failures import unexpected
 from tests.support.order_load import OrderLoad
 from tests.support.pkcs11_standins import Shim
 from tests.support.product import Product
@@ -160,7 +161,10 @@ class Campaign:
     # --- what came of it
 
     def verify(self):
-        """Every acknowledged order has exactly its result; nothing else is there, nothing waits."""
+        """Every acknowledged order has exactly its result; nothing else is there, nothing waits.
+
+        And no request failed that the fault of its time is no excuse for.
+        """
         problems = []
         rows = {row[0]: row for row in self.rows(
             "SELECT id, status, type, secret_id, container_id, error_reason FROM orders_app_order"
@@ -177,6 +181,7 @@ class Campaign:
         problems += self._result_problems(rows, acknowledged)
         problems += self._message_problems()
         problems += self._payload_problems(rows)
+        problems += unexpected(self.load.placed.failures, self.phases)
         return problems
 
     def _result_problems(self, rows, acknowledged):
@@ -265,9 +270,9 @@ class Campaign:
     def failures_of(self, phase):
         """Requests that failed during the fault, by kind."""
         kinds = {}
-        for at, kind in self.load.placed.failures:
-            if phase.began <= at <= phase.recovered:
-                kinds[kind] = kinds.get(kind, 0) + 1
+        for failure in self.load.placed.failures:
+            if phase.began <= failure.ended <= phase.recovered:
+                kinds[failure.kind] = kinds.get(failure.kind, 0) + 1
         return kinds
 
     def _waiting_before(self, moment):

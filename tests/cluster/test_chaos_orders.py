@@ -18,6 +18,3 @@ def test_under_faults_every_acknowledged_order_has_exactly_its_result():
 
     assert problems == []
     assert [phase.fault for phase in campaign.phases] == [*FAULTS]
-    # what an API that is away refuses aside, nothing failed
-    failed = {kind for _, kind in campaign.load.placed.failures}
-    assert failed <= {"ConnectionRefusedError", "ConnectionResetError", "ConnectionError"}

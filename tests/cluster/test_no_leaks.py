@@ -13,13 +13,16 @@ import urllib.request
 
 import pytest
 
+from tests.support.callers import path_of
 from tests.support.remote import Remote
 from tests.support.waiting import wait_until
 
 pytestmark = pytest.mark.processes
 
 TEXT, OCTETS, BROKEN = (f"canary-{kind}-{secrets.token_hex(8)}" for kind in ("text", "octets", "broken"))
+PASSPHRASE = f"canary-passphrase-{secrets.token_hex(8)}"
 PASSWORD = f"canary-password-{secrets.token_hex(8)}"
+CANARIES = {"text": TEXT, "octets": OCTETS, "refused": BROKEN}
 NOVA = {"service": "nova", "resource_type": "instance", "resource_id": "i-1"}
 
 
@@ -162,18 +165,54 @@ def planted(product, answers, console):
         pages += [link.decode().replace("&amp;", "&") for link in links if b"logout" not in link]
 
 
-@pytest.fixture
-def written(product):
+@pytest.fixture(scope="module")
+def waiting_pair(product, planted, answers):
+    """A pair with a pass phrase, ordered and made; the files as they were while it lay in the broker."""
+    remote = Remote(product)
+    meta = {"algorithm": "ec", "bit_length": 256, "passphrase": PASSPHRASE}
+    product.freeze("worker")
+    try:
+        placed = remote.post("/v1/orders", {"type": "asymmetric", "meta": meta})
+        wait_until(lambda: list((product.folder / "broker").rglob("*.msg")))
+        files = files_of(product)
+    finally:
+        product.thaw("worker")
+    path = path_of(placed.json()["order_ref"])
+    wait_until(lambda: remote.get(path).json()["status"] == "ACTIVE")
+    shown = remote.get(path)
+    answers |= {"pair": placed.content, "pair shown": shown.content}
+    places = remote.get(path_of(shown.json()["container_ref"])).json()["secret_refs"]
+    kept = {place["name"]: path_of(place["secret_ref"]) for place in places}
+    assert remote.get(f"{kept['private_key_passphrase']}/payload").content == PASSPHRASE.encode()
+    return files
+
+
+def files_of(product):
     """Every file of the product's, the token's own store aside: it is the HSM."""
     return {path.relative_to(product.folder): content for path, content in product.written().items()}
 
 
+@pytest.fixture
+def written(product):
+    return files_of(product)
+
+
+class TestPassPhrases:
+    def test_none_is_in_any_file_while_its_order_waits(self, waiting_pair):
+        assert any(str(name).endswith(".msg") for name in waiting_pair)
+        assert holders(PASSPHRASE, waiting_pair) == []
+
+    def test_nor_once_it_is_made_nor_in_any_answer(self, waiting_pair, written, answers):
+        assert holders(PASSPHRASE, written) == []
+        assert holders(PASSPHRASE, answers) == []
+
+
 class TestPayloads:
-    @pytest.mark.parametrize("canary", [TEXT, OCTETS, BROKEN], ids=["text", "octets", "refused"])
+    @pytest.mark.parametrize("canary", CANARIES.values(), ids=CANARIES)
     def test_none_is_in_any_file(self, written, canary):
         assert holders(canary, written) == []
 
-    @pytest.mark.parametrize("canary", [TEXT, OCTETS, BROKEN], ids=["text", "octets", "refused"])
+    @pytest.mark.parametrize("canary", CANARIES.values(), ids=CANARIES)
     def test_none_is_in_any_other_answer_or_page(self, answers, canary):
         assert holders(canary, answers) == []
 

@@ -129,6 +129,20 @@ class TestReencrypt:
         assert rows.count(PAYLOADS, OLD) == 0
         assert all_open(stored)
 
+    def test_between_the_token_and_the_commit(self, product, stored, rows, command, rotated):
+        process = command("pkek_reencrypt", "--batch", "1", "--rate", "3")
+        wait_until(lambda: rows.count(PAYLOADS, OLD) < rotated, 60)
+        with rows.holding_writes_to(PAYLOADS):
+            left = rows.count(PAYLOADS, OLD)
+            wait_until(rows.somebody_waits)
+            kill(process)
+        assert left > 0
+
+        assert all_open(stored)
+        product.manage("pkek_reencrypt")
+        assert rows.count(PAYLOADS, OLD) == 0
+        assert all_open(stored)
+
     def test_a_worker_that_is_killed_is_followed_by_another(self, product, stored, rows, rotated):
         product.manage("pkek_reencrypt", "--workers", "--batch", "1", "--rate", "1")
         wait_until(lambda: rows.count(PAYLOADS, OLD) < rotated, 60)
@@ -151,6 +165,22 @@ class TestRotate:
         process = command("pkek_rotate", "--all", "--yes", "--batch", "1", "--rate", "2")
 
         killed_inside(product, process, function, done=lambda: rows.count(PKEKS) > before)
+
+        assert all_open(stored)
+        product.manage("pkek_rotate", "--all", "--yes")
+        assert rows.count(PKEKS) == before + projects
+        assert all_open(stored)
+
+    def test_between_the_token_and_the_commit_neither(self, product, stored, rows, command):
+        before = rows.count(PKEKS)
+        projects = rows.count(PKEKS, "active_marker = 1")
+        process = command("pkek_rotate", "--all", "--yes", "--batch", "1", "--rate", "2")
+        wait_until(lambda: rows.count(PKEKS) > before, 60)
+        with rows.holding_writes_to(PKEKS):
+            made = rows.count(PKEKS) - before
+            wait_until(rows.somebody_waits)
+            kill(process)
+        assert made < projects
 
         assert all_open(stored)
         product.manage("pkek_rotate", "--all", "--yes")

@@ -20,6 +20,7 @@ from django.utils import timezone
 from keepsite.approvals.models import ActRequest
 from keepsite.fleet.models import NodeReport
 from keepsite.identity.models import APIKey
+from keepsite.identity.operators import command_principal
 from keepsite.keyring.models import ProjectKEK
 from keepsite.nodes.models import Node, Promotion
 from keepsite.notices import services
@@ -28,12 +29,13 @@ from keepsite.notices.checks import notice_limits_are_usable, webhook_is_usable
 from keepsite.notices.finding import find
 from keepsite.notices.jobs import forget_old_ones
 from keepsite.notices.looking import SOURCES, look
-from keepsite.notices.models import Message, Notice
+from keepsite.notices.models import Message, Notice, Urgency
 from keepsite.notices.sending import ATTEMPTS, pause_after, send_due
 from keepsite.projects.models import Project, ProjectQuota
 from keepsite.readonly import list_url
 from keepsite.trail.models import AuditChain
-from orders_app.models import DeadLetter, Order
+from orders_app.keystone_events import clear_alarm
+from orders_app.models import DeadLetter, Order, RetirementAlarm
 from secrets_app.models import Secret
 from tests.console.pages import act_url
 
@@ -229,11 +231,24 @@ class TestCauses:
         ActRequest.objects.create(**asked, expires_at=now + timedelta(hours=1))
         ActRequest.objects.create(**asked, expires_at=now, state=ActRequest.State.DONE)
         Message.objects.create(channel="email", state=Message.State.GIVEN_UP, ended_at=now)
+        RetirementAlarm.objects.create(id="1", detail="100 projects retired within an hour; the next is p2")
 
         assert run(now).keys() == {
             "orders-stuck", "dead-letters", "node-lost", "promotion-stopped", "audit-not-whole",
-            "approval-waiting", "emergency", "messages-given-up",
+            "approval-waiting", "emergency", "messages-given-up", "retirements-stopped",
         }  # fmt: skip
+
+    def test_retirements_are_stopped_until_the_alarm_is_cleared(self, console, db, webhook):
+        RetirementAlarm.objects.create(id="1", detail="100 projects retired within an hour; the next is p2")
+
+        notice = run()["retirements-stopped"]
+
+        assert "100 projects" in notice.text
+        assert notice.urgency == Urgency.NOW
+        assert console.get(notice.path).status_code == 200
+        clear_alarm(actor=command_principal(), reason="they were meant")
+        assert "retirements-stopped" not in run()
+        assert [event for event, _ in events()] == ["raised", "resolved"]
 
     def test_each_kind_has_its_words_and_advice(self):
         assert SOURCES.keys() == KINDS.keys()
@@ -245,7 +260,7 @@ class TestCauses:
         with CaptureQueriesContext(connection) as queries:
             look(timezone.now())
 
-        assert len(queries) == 19
+        assert len(queries) == 20
 
 
 class TestLife:

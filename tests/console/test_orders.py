@@ -7,6 +7,8 @@ from keepsite.ids import new_id
 from keepsite.readonly import detail_url, list_url
 from orders_app import services
 from orders_app.models import DeadLetter, Order
+from orders_app.tasks import fulfil
+from secrets_app.models import Container, Payload, Secret
 from tests.console.pages import act_url
 from tests.support.callers import Caller
 
@@ -73,6 +75,37 @@ class TestList:
 
     def test_says_why_an_order_failed_in_the_clients_words(self, console, failed):
         assert "The key store refused." in console.get(list_url(Order)).content.decode()
+
+
+class TestResult:
+    def test_of_a_pair_is_its_container_and_finds_the_order(self, console, mkek):
+        wanted = {"type": "asymmetric", "meta": {"name": "pair", "algorithm": "ec", "bit_length": 256}}
+        ref = Caller.make(project="p1").post("/v1/orders", wanted).json()["order_ref"]
+        fulfil(ref.rpartition("/")[2])
+        order = Order.objects.get()
+
+        shown = console.get(detail_url(Order, order.pk)).content.decode()
+
+        assert "Nothing yet" not in shown
+        assert detail_url(Container, order.container_id) in shown
+        found = console.get(list_url(Order, q=order.container_id)).context["page"].table.rows
+        assert len(found) == 1
+
+    def test_of_a_key_is_its_secret_or_that_it_has_been_removed(self, console, place):
+        order = place()
+        assert "Nothing yet" in console.get(detail_url(Order, order.pk)).content.decode()
+        fulfil(order.id)
+        order.refresh_from_db()
+
+        assert (
+            detail_url(Secret, order.secret_id) in console.get(detail_url(Order, order.pk)).content.decode()
+        )
+
+        Payload.objects.all().delete()
+        Secret.objects.all().delete()
+        shown = console.get(detail_url(Order, order.pk)).content.decode()
+        assert "removed since" in shown
+        assert order.secret_id in shown
 
 
 class TestRetry:

@@ -90,19 +90,24 @@ class Pair:
             self.folder / name, shutil.copy(SOFTHSM, self.folder / name / "softhsm.so"), conf=token.conf
         )
 
-    def config_file(self, extra=""):
+    def config_file(self, extra="", *, pin=None):
         file = self.folder / "pair.toml"
         file.write_text(
             f'profile = "softhsm"\n{pkcs11_standins.quiet(extra)}\n'
-            + pkcs11_standins.member("a", self.shims["a"].module, self.a)
-            + pkcs11_standins.member("b", self.shims["b"].module, self.b, weight=int(not self.standby))
+            + pkcs11_standins.member("a", self.shims["a"].module, self.a, pin=pin)
+            + pkcs11_standins.member(
+                "b", self.shims["b"].module, self.b, weight=int(not self.standby), pin=pin
+            )
         )
         return file
 
-    def hsm(self, *, extra="", pool_size=8, wait_s=2.0, cache_max_keys=2000):
+    def hsm(self, *, extra="", pin=None, pool_size=8, wait_s=2.0, cache_max_keys=2000):
         hsm = HSM(
             load_config(
-                self.config_file(extra), pool_size=pool_size, wait_s=wait_s, cache_max_keys=cache_max_keys
+                self.config_file(extra, pin=pin),
+                pool_size=pool_size,
+                wait_s=wait_s,
+                cache_max_keys=cache_max_keys,
             )
         )
         self.made.append(hsm)

@@ -3,12 +3,26 @@ import json
 import pytest
 from django.core.management import CommandError, call_command
 
-from hsm.benchmark import Measured, advice
+from hsm.benchmark import Measured, _verbs, advice
+from hsm.keys import UnwrapTemplate
+
+VERBS = {
+    "random": 1,
+    "encrypt 32 B": 2,
+    "decrypt 32 B": 2,
+    "decrypt 16 kB": 2,
+    "decrypt, key not cached": 4,
+    "generate": 2,
+    "wrap": 1,
+    "unwrap": 2,
+    "create_key": 7,
+    "rewrap": 7,
+}
 
 
-def measured(threads, per_second):
+def measured(threads, per_second, verb="decrypt 32 B"):
     return Measured(
-        member="a", verb="decrypt 32 B", calls=2, threads=threads, per_second=per_second, p50_ms=1, p99_ms=2
+        member="a", verb=verb, calls=2, threads=threads, per_second=per_second, p50_ms=1, p99_ms=2
     )
 
 
@@ -26,9 +40,7 @@ class TestHsmBench:
 
         told = json.loads(capsys.readouterr().out)
         assert {(row["verb"], row["threads"]) for row in told["results"]} == {
-            (verb, threads)
-            for verb in ("random", "encrypt 32 B", "decrypt 32 B", "decrypt 16 kB", "decrypt, key not cached")
-            for threads in (1, 2)
+            (verb, threads) for verb in VERBS for threads in (1, 2)
         }
         assert all(row["per_second"] > 0 and row["p99_ms"] >= row["p50_ms"] for row in told["results"])
         assert "KEEPSITE_HSM_POOL_SIZE" in told["advice"][0]
@@ -42,6 +54,21 @@ class TestHsmBench:
         assert "PKCS#11" in out
         assert "throughput grows up to 1 threads" in out
 
+    @pytest.mark.parametrize("verb", VERBS)
+    def test_a_verb_is_as_many_calls_as_it_says(self, verb, mkek, hsm, shim):
+        (one,) = [one for one in _verbs(hsm) if one.name == verb]
+        one.once()
+
+        with shim.counting() as calls:
+            one.once()
+
+        assert sum(calls.values()) == one.calls == VERBS[verb], calls
+
+    def test_under_a_template_all_but_rewrapping_is_measured(self, hsm):
+        hsm.generate_mkek(label="strict", template=UnwrapTemplate.STRICT)
+
+        assert [one.name for one in _verbs(hsm)] == [*VERBS][:-1]
+
     def test_without_a_master_key_it_says_what_to_do(self, configured):
         with pytest.raises(CommandError, match="make one first"):
             call_command("hsm_bench", "--seconds", "0.05")
@@ -54,7 +81,11 @@ class TestHsmBench:
 
 class TestAdvice:
     def test_is_where_more_threads_stop_helping(self):
-        (said,) = advice([measured(1, 100), measured(4, 390), measured(8, 400)], processes=3)
+        reads = [measured(1, 100), measured(4, 390), measured(8, 400)]
+        writes = [measured(threads, 50 * threads, "encrypt 32 B") for threads in (1, 4, 8)]
 
-        assert "up to 4 threads" in said
-        assert "KEEPSITE_HSM_POOL_SIZE=2" in said
+        pool, workers = advice(reads + writes, processes=3)
+
+        assert "up to 4 threads" in pool
+        assert "KEEPSITE_HSM_POOL_SIZE=2" in pool
+        assert "up to 8 workers" in workers

@@ -1,9 +1,11 @@
 import pytest
 from django.core.checks import run_checks
+from django.core.management import call_command
 
 from hsm.config import HSMConfig, load_config
-from hsm.footprint import beyond_budget, beyond_limits, footprint
-from hsm.native import TokenLimits
+from hsm.footprint import beyond_budget, beyond_limits, beyond_memory, footprint
+from hsm.native import Native, TokenLimits
+from keepsite.keyring.models import MKEK
 
 
 def config(token, **how):
@@ -31,13 +33,26 @@ class TestFootprint:
         shared = load_config(pair.config_file(), pool_size=8, wait_s=2, cache_max_keys=100, processes=5)
 
         assert footprint(shared).objects == 500
-        assert footprint(shared).all_objects == 1000
+        assert footprint(shared).all_objects == footprint(shared).shared_objects == 1000
+
+    def test_members_behind_modules_of_their_own_do_not(self, make_pair):
+        apart = load_config(make_pair().config_file(), pool_size=8, wait_s=2, cache_max_keys=100, processes=5)
+
+        assert (footprint(apart).all_objects, footprint(apart).shared_objects) == (1000, 500)
 
 
 class TestBeyondBudget:
     @pytest.mark.parametrize(("budget", "fits"), [(24_000, True), (23_999, False)])
     def test_one_object_too_many_is_too_much(self, token, budget, fits):
         assert (beyond_budget(config(token, extra=f"session_object_budget = {budget}")) is None) == fits
+
+    @pytest.mark.parametrize(("budget", "fits"), [(1000, True), (999, False)])
+    def test_slots_of_one_module_share_it(self, make_pair, budget, fits):
+        file = make_pair(topology="two slots").config_file(f"session_object_budget = {budget}")
+        shared = load_config(file, pool_size=8, wait_s=2, cache_max_keys=100, processes=5)
+
+        assert (beyond_budget(shared) is None) == fits
+        assert fits or "the 2 tokens of one module" in beyond_budget(shared)
 
     def test_nothing_is_said_where_nobody_knows_the_room(self, token):
         assert beyond_budget(config(token)) is None
@@ -70,8 +85,6 @@ class TestBeyondLimits:
         assert beyond_limits(read_only, limits(read_write_sessions=1)) is None
 
     def test_a_token_too_small_is_logged_at_start_and_serves(self, hsm, monkeypatch, caplog):
-        from hsm.native import Native
-
         monkeypatch.setattr(Native, "token_limits", lambda native, slot: limits(sessions=5))
 
         hsm.start()
@@ -83,6 +96,52 @@ class TestBeyondLimits:
         hsm.start()
 
         assert hsm.status()[0].limits == limits()  # SoftHSM has no limit
+
+
+class TestBeyondMemory:
+    @pytest.mark.parametrize(
+        ("known", "fits"),
+        [
+            ({}, True),
+            ({"private_bytes": 24_000 * 100}, True),
+            ({"private_bytes": 24_000 * 100 - 1}, False),
+            ({"private_bytes": 24_000 * 100, "free_private_bytes": 2000 * 100}, True),
+            ({"private_bytes": 24_000 * 100, "free_private_bytes": 2000 * 100 - 1}, False),
+        ],
+        ids=str,
+    )
+    def test_all_fit_into_all_of_it_and_one_process_into_what_is_free(self, token, known, fits):
+        read = config(token, extra="session_object_bytes = 100")
+
+        assert (beyond_memory(read, limits(**known)) is None) == fits
+
+    def test_slots_of_one_module_share_it(self, make_pair):
+        file = make_pair(topology="two slots").config_file("session_object_bytes = 100")
+        shared = load_config(file, pool_size=8, wait_s=2, cache_max_keys=100, processes=5)
+
+        assert beyond_memory(shared, limits(private_bytes=100_000)) is None
+        assert "1000 session objects" in beyond_memory(shared, limits(private_bytes=99_999))
+
+    @pytest.fixture
+    def small_token(self, monkeypatch):
+        monkeypatch.setattr(Native, "token_limits", lambda native, slot: limits(private_bytes=5000))
+
+    def test_too_little_is_logged_at_start_and_serves(self, small_token, hsm, caplog):
+        hsm.start()
+
+        assert "2000 session objects on a token, some 1024000 bytes" in caplog.text
+        assert hsm.status()[0].state == "up"
+
+    @pytest.mark.usefixtures("small_token", "db")
+    def test_hsm_check_tells_it(self, token, shim, settings, capsys):
+        settings.HSM_CONFIG = str(token.config_file(shim.module))
+        MKEK.objects.all().delete()
+
+        call_command("hsm_check")
+
+        out = capsys.readouterr().out
+        assert "not told bytes free of 5000" in out
+        assert "TOO MUCH" in out
 
 
 class TestConfig:

@@ -1,5 +1,6 @@
 """Two members with the same MKEK: who serves, who steps in, who comes back."""
 
+import fcntl
 import threading
 from dataclasses import replace
 
@@ -343,6 +344,24 @@ class TestStart:
         with two_modules.shims["a"].holding("C_Login"):
             assert len(hsm.random(8)) == 8
             assert states(hsm) == {"a": "starting", "b": "up"}
+        wait_until(lambda: states(hsm)["a"] == "up")
+
+    @pytest.mark.parametrize("shared", ["pin_file", "pin_env"])
+    def test_nor_if_both_share_one_pin(self, two_modules, shared, monkeypatch):
+        monkeypatch.setenv("PIN_OF_BOTH", two_modules.a.pin)
+        one_pin = (
+            f'pin_file = "{two_modules.a.pin_file}"' if shared == "pin_file" else 'pin_env = "PIN_OF_BOTH"'
+        )
+        hsm = two_modules.hsm(pin=one_pin)
+        lock = hsm.config.members[0].pin.lock_path
+        lock.touch()
+        with lock.open() as held, two_modules.shims["a"].holding("C_Login"):
+            fcntl.flock(held, fcntl.LOCK_EX)  # as another process does whose login to a hangs
+            assert len(hsm.random(8)) == 8
+            assert states(hsm) == {"a": "starting", "b": "up"}
+            assert two_modules.shims["a"].held == 0
+            fcntl.flock(held, fcntl.LOCK_UN)
+            wait_until(lambda: two_modules.shims["a"].held)
         wait_until(lambda: states(hsm)["a"] == "up")
 
     def test_a_member_without_the_mkek_is_quarantined_and_the_other_serves(self, two_modules):

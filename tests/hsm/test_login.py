@@ -55,9 +55,27 @@ class TestLogIn:
             hsm.start()
         assert "C_Login" not in shim.calls()
 
-    def test_a_pin_file_that_is_gone_by_then_is_named(self, make_hsm, token):
+    def test_a_lock_that_cannot_be_opened_is_named(self, make_hsm, token):
         hsm = make_hsm()
-        token.pin_file.unlink()
+        (token.folder / "login-lock-a").mkdir()
 
-        with pytest.raises(ConfigInvalid, match="pin"):
+        with pytest.raises(ConfigInvalid, match="login-lock-a"):
             hsm.start()
+
+    def test_every_user_may_lock_a_lock_that_an_operator_made(self, make_hsm, token):
+        former = os.umask(0o077)
+        try:
+            make_hsm().start()
+        finally:
+            os.umask(former)
+
+        assert (token.folder / "login-lock-a").stat().st_mode & 0o777 == 0o644
+
+    def test_a_folder_that_nobody_may_write_to_is_no_obstacle(self, make_hsm, token, monkeypatch):
+        monkeypatch.setattr(os, "access", lambda *_: False)  # root may write everywhere
+        hsm = make_hsm()
+
+        hsm.start()
+
+        assert not (token.folder / "login-lock-a").exists()
+        hsm.config.members[0].pin.lock_path.unlink()

@@ -1,8 +1,12 @@
 """Claims, leases and ends: one order, one key, whatever fails."""
 
+import os
+import signal
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 
 import pytest
+from billiard import pool as soft_timeout
 from django.db import OperationalError, connection
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
@@ -125,6 +129,51 @@ class TestClaim:
 
         left = held.lease_until - timezone.now()
         assert timedelta(seconds=5) < left <= timedelta(seconds=7)
+
+
+class TestTimeLimit:
+    """As Celery's pool tells of it: a signal, whose handler raises once the call into the module is over."""
+
+    @pytest.fixture
+    def meets_it(self, shim):
+        """Fulfils an order whose first random bytes take longer than the soft limit."""
+
+        def meet(order):
+            former = signal.signal(soft_timeout.SIG_SOFT_TIMEOUT, soft_timeout.soft_timeout_sighandler)
+            try:
+                with shim.holding("C_GenerateRandom"), ThreadPoolExecutor(1) as pool:
+                    pool.submit(interrupt_held, shim)
+                    fulfil(order.id)
+            finally:
+                signal.signal(soft_timeout.SIG_SOFT_TIMEOUT, former)
+
+        return meet
+
+    def test_leaves_the_order_to_another_worker(self, order, meets_it):
+        meets_it(order)
+
+        assert state_of(order) == Order.Status.PENDING
+        assert (order.attempts, order.retries) == (1, 0)
+        assert order.lease_until > timezone.now()
+        lapse(order)
+        fulfil(order.id)
+        assert state_of(order) == Order.Status.ACTIVE
+
+    def test_of_orders_taken_together_none_is_begun_after_it(self, place, meets_it):
+        orders = [place(name=name) for name in "abc"]
+        Order.objects.update(handed_out_at=timezone.now(), handed_out_by="one group")
+
+        meets_it(orders[0])
+
+        assert {state_of(order) for order in orders} == {Order.Status.PENDING}
+        assert {order.attempts for order in orders} == {1}
+        assert not Secret.objects.exists()
+
+
+def interrupt_held(shim):
+    wait_until(lambda: shim.held)
+    os.kill(os.getpid(), soft_timeout.SIG_SOFT_TIMEOUT)
+    shim.release()
 
 
 class TestTogether:

@@ -6,16 +6,19 @@ import threading
 import pytest
 from django.core.management import CommandError, call_command
 from django.db import connection
-from kombu import Connection
+from kombu import Connection, Message
 
-from keepsite.errors import InvalidInput, NotFound
+from keepsite.celery import app
+from keepsite.errors import InvalidInput, NotFound, Unavailable
 from keepsite.identity.operators import command_principal
 from keepsite.projects.models import Project
 from keepsite.projects.services import ensure_project
-from orders_app import keystone_events
+from orders_app import dead_letters, keystone_events, metrics
 from orders_app.keystone_events import Deletion, TooManyDeletions, clear_alarm, deletion_in, obey
 from orders_app.keystone_listener import QUEUE, KeystoneListener
+from orders_app.limits import OrderLimits
 from orders_app.models import DeadLetter, RetirementAlarm
+from orders_app.relay import Relay
 from tests.support.product import Product
 from tests.support.product_rows import ProductRows
 from tests.support.servers.keystone import Keystone, send_notifications
@@ -96,6 +99,18 @@ class TestObey:
         assert not Project.objects.filter(external_id="elsewhere").exists()
 
 
+class TestFull:
+    def test_what_cannot_be_kept_stays_in_the_queue(self, db, monkeypatch):
+        monkeypatch.setattr(dead_letters, "MOST_KEPT", 0)
+        foreign = Message(body=b"foreign", content_type="text/plain", headers={}, properties={})
+
+        with pytest.raises(Unavailable):
+            KeystoneListener("amqp://unused")._take(foreign)
+
+        assert not foreign.acknowledged
+        assert not DeadLetter.objects.exists()
+
+
 class TestAlarm:
     @pytest.fixture
     def alarmed(self, mkek, settings):
@@ -121,6 +136,15 @@ class TestAlarm:
         assert retired() == {"a", "b", "c", "d"}
         (record,) = audited("keystone_alarm.cleared")
         assert (record["before"]["cleared_at"], bool(record["after"]["cleared_at"])) == (None, True)
+
+    def test_it_is_a_metric_that_relays_tell(self, alarmed):
+        def told():
+            Relay(app, OrderLimits.from_settings(), report=metrics.tell)._report()
+            return metrics.RETIREMENT_ALARM._value.get()
+
+        assert told() == 1
+        clear_alarm(actor=command_principal(), reason="they were meant")
+        assert told() == 0
 
     def test_what_is_retired_already_raises_none(self, alarmed):
         obey(deletion("a"))

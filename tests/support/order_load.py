@@ -20,12 +20,23 @@ KINDS = (
 )
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Failure:
+    """A request that was not acknowledged; without a status nobody answered it."""
+
+    began: float
+    ended: float
+    kind: str
+    status: int | None
+    has_passphrase: bool
+
+
 @dataclass
 class Placed:
     """What the clients saw; times are seconds since the epoch, as the database's are."""
 
     acknowledged: dict[str, int] = field(default_factory=dict)  # order id: how many secrets it asks for
-    failures: list[tuple[float, str]] = field(default_factory=list)
+    failures: list[Failure] = field(default_factory=list)
     latencies_s: list[tuple[float, float]] = field(default_factory=list)  # when, how long
 
 
@@ -75,14 +86,20 @@ class OrderLoad:
         try:
             answer = remote.post("/v1/orders", {"type": order_type, "meta": meta})
         except OSError as error:
-            self.placed.failures.append((time.time(), type(error).__name__))
+            self._note_failure(began, meta, kind=type(error).__name__, status=None)
             return
         if answer.status != 202:
-            self.placed.failures.append(
-                (time.time(), f"{answer.status} {answer.json().get('description', '')}")
-            )
+            kind = f"{answer.status} {answer.json().get('description', '')}"
+            self._note_failure(began, meta, kind=kind, status=answer.status)
             return
         self.placed.latencies_s.append((began, time.time() - began))
         order_id = answer.json()["order_ref"].rpartition("/")[2]
         with self._lock:
             self.placed.acknowledged[order_id] = secrets_made
+
+    def _note_failure(self, began, meta, *, kind, status):
+        self.placed.failures.append(
+            Failure(
+                began=began, ended=time.time(), kind=kind, status=status, has_passphrase="passphrase" in meta
+            )
+        )

@@ -147,11 +147,12 @@ def quiet(extra):
     return extra if "heartbeat_s" in extra else f"heartbeat_s = 3600\n{extra}"
 
 
-def member(name, module, token, *, pin_file=None, weight=1):
-    """The table of one member in an HSM configuration."""
+def member(name, module, token, *, pin_file=None, pin=None, weight=1):
+    """The table of one member in an HSM configuration; `pin` is the whole line of its PIN."""
     return (
         f'[[members]]\nname = "{name}"\nmodule = "{module}"\ntoken_label = "{token.label}"\n'
-        f'pin_file = "{pin_file or token.pin_file}"\nweight = {weight}\n'
+        + (pin or f'pin_file = "{pin_file or token.pin_file}"')
+        + f"\nweight = {weight}\n"
     )
 
 

@@ -35,6 +35,7 @@ NOT_ABOUT_THE_DATABASE = (
     "tests/clients/test_verbs.py",
     "tests/cluster/test_colour.py",
     "tests/cluster/test_hsm_faults.py",
+    "tests/cluster/test_allowed_failures.py",
     "tests/cluster/test_chaos_orders.py",  # brings a MariaDB of its own
     "tests/cluster/test_galera.py",  # brings two
 )

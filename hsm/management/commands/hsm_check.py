@@ -13,9 +13,10 @@ from hsm.ceremony import MemberView, compare_members, differences
 from hsm.client import HSM
 from hsm.connection import mechanism_name
 from hsm.errors import HSMError, MemberUnavailable
-from hsm.footprint import beyond_budget, beyond_limits, footprint
+from hsm.footprint import beyond_budget, beyond_limits, beyond_memory, footprint
 from hsm.keys import GCM_IV_BYTES, WrappedKey
 from hsm.member import MemberStatus
+from hsm.native import TokenLimits
 from hsm.profiles import IVSource, Profile
 
 
@@ -79,6 +80,7 @@ class Command(BaseCommand):
             self._row("  token", f"{member.token_label or '-'}  serial {member.token_serial or '-'}")
             if member.limits:
                 self._row("  sessions at most", str(member.limits.sessions or "not told"))
+                self._row("  private memory", _memory(member.limits))
         self._row("profile", hsm.profile.name)
         self._row("  mechanisms", ", ".join(mechanism_name(number) for number in hsm.profile.uses))
         self._row("  IVs", _ivs(hsm.profile))
@@ -88,7 +90,9 @@ class Command(BaseCommand):
         self._row("  sessions", f"{need.sessions} on each token at most")
         room = hsm.config.session_object_budget
         self._row(
-            "  session objects", f"{need.objects} on each token at most, room for {room or 'not configured'}"
+            "  session objects",
+            f"{need.objects} on each token at most, {need.shared_objects} on those of one module, some"
+            f" {hsm.profile.session_object_bytes} bytes each, room for {room or 'not configured'}",
         )
         for problem in _problems(hsm, members):
             self._row("  TOO MUCH", problem)
@@ -127,8 +131,21 @@ def _ivs(profile: Profile) -> str:
     return f"made by {made_by}, {GCM_IV_BYTES} bytes"
 
 
+def _memory(limits: TokenLimits) -> str:
+    if limits.private_bytes is None and limits.free_private_bytes is None:
+        return "not told"
+    known = (limits.free_private_bytes, limits.private_bytes)
+    free, total = ("not told" if one is None else one for one in known)
+    return f"{free} bytes free of {total}"
+
+
 def _problems(hsm: HSM, members: tuple[MemberStatus, ...]) -> list[str]:
-    problems = [beyond_limits(hsm.config, member.limits) for member in members if member.limits]
+    problems = [
+        beyond(hsm.config, member.limits)
+        for member in members
+        if member.limits
+        for beyond in (beyond_limits, beyond_memory)
+    ]
     return [problem for problem in (beyond_budget(hsm.config), *problems) if problem]
 
 

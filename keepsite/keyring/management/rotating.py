@@ -53,12 +53,14 @@ class RotationCommand(BaseCommand):
         )
         parser.add_argument("--reason", default="", help="for the audit record")
         parser.add_argument(
-            "--workers", action="store_true", help="leave it to the workers: print the run's id and return"
+            "--workers",
+            action="store_true",
+            help="leave it to the workers: print the run's id and return; exit code 0 says that it is queued",
         )
         parser.add_argument("--json", action="store_true", help="print one JSON object at the end")
 
     def handle(self, **options: Any) -> None:  # Any: argparse's values
-        """Preview, or run and say what is left; exit code 0 only when nothing is."""
+        """Preview, or run and say what is left; exit code 0 only when nothing is, or workers are to do it."""
         now = timezone.now()
         actor = command_principal()
         try:
@@ -138,7 +140,8 @@ class RotationCommand(BaseCommand):
             self.stdout.write(json.dumps({"run": run.id, "state": run.state, "left": run.rows_left}))
         else:
             self.stdout.write(
-                f"Run {run.id} waits for a worker; `kek_run show {run.id}` tells how far it is."
+                f"Run {run.id} waits for a worker with {run.rows_left} left; `kek_run show {run.id}` tells"
+                " how far it is, and `kek_status` ends with 0 once nothing is left."
             )
 
     def _report(self, run: KEKRun, noun: str, *, as_json: bool) -> int:

@@ -3,7 +3,7 @@ from datetime import datetime, timedelta
 
 import structlog
 from django.conf import settings
-from django.db.models import Exists, OuterRef, QuerySet
+from django.db.models import Exists, OuterRef, Q, QuerySet
 from django.utils import timezone
 
 from keepsite import audit, writes
@@ -11,19 +11,27 @@ from keepsite.errors import KeyMaterialError, Unavailable
 from keepsite.keyring import services
 from keepsite.keyring.columns import SealedRow
 from keepsite.keyring.models import ProjectKEK
-from keepsite.keyring.querysets import needed_pkeks, sealed_row_models
+from keepsite.keyring.querysets import (
+    active_pkek,
+    former_pkeks,
+    needed_pkeks,
+    rows_left,
+    sealed_row_models,
+    sealing_pkeks,
+)
 from keepsite.keyring.rotation.scope import Scope
 from keepsite.keyring.rotation.work import Outcome, Work, paged, round_trip
 from keepsite.keyring.sealed import Sealed
+from keepsite.projects.models import Project
 
 log = structlog.get_logger(__name__)
 
 
 class Reencrypt(Work):
-    """Rows sealed under a generation that is no longer active: opened and sealed anew under the active one.
+    """Rows sealed under a former generation: opened and sealed anew under the one they belong under.
 
-    Four PKCS#11 calls each, a fresh IV, AAD with the new pKEK.  Rows of every kind and of
-    deleted secrets too.
+    Four PKCS#11 calls each, a fresh IV, AAD with the new pKEK.  Rows of every kind, of
+    deleted secrets and of retired projects too.
     """
 
     noun = "sealed rows"
@@ -33,12 +41,9 @@ class Reencrypt(Work):
         self._actor = actor
 
     def left(self) -> int:
-        """How many rows are sealed under a generation that only decrypts."""
+        """How many rows are sealed under a former generation."""
         narrowed = {f"pkek__{name}": value for name, value in self._narrowed().items()}
-        return sum(
-            model._default_manager.filter(pkek__active_marker=None, **narrowed).count()  # noqa: SLF001  # Django's API
-            for model in sealed_row_models()
-        )
+        return sum(rows.filter(**narrowed).count() for rows in rows_left().values())
 
     def pages(self, size: int) -> Iterator[list[SealedRow]]:
         """Those rows, one generation and kind after the other, with what their contexts need."""
@@ -54,10 +59,11 @@ class Reencrypt(Work):
         """Seal a page anew; all its rows are of one project and kind."""
         outcome = Outcome()
         fresh: dict[str, Sealed] = {}
+        target: ProjectKEK | None = None
         try:
-            target = services.sealing_key(page[0].pkek.project.external_id)
             for row in page:
                 with outcome.noting(type(row).__name__.lower(), row.id):
+                    target = target or _sealing_key(row.pkek.project)
                     fresh[row.id] = _sealed_anew(row, target)
         except Unavailable as error:
             outcome.unavailable = error
@@ -66,7 +72,9 @@ class Reencrypt(Work):
 
     def finish(self) -> None:
         """Retire the generations that nothing is sealed under any more."""
-        retire_empty_pkeks(self._old_pkeks(), actor=self._actor)
+        retire_empty_pkeks(
+            ProjectKEK.objects.filter(active_marker=None, **self._narrowed()), actor=self._actor
+        )
 
     def _swap(self, page: Sequence[SealedRow], fresh: dict[str, Sealed], outcome: Outcome) -> None:
         if not page:
@@ -89,7 +97,7 @@ class Reencrypt(Work):
         outcome.lost = len(page) - outcome.done
 
     def _old_pkeks(self) -> QuerySet[ProjectKEK]:
-        return needed_pkeks().filter(active_marker=None, **self._narrowed())
+        return needed_pkeks().filter(id__in=former_pkeks().values("id"), **self._narrowed())
 
     def _narrowed(self) -> dict[str, str]:
         wanted = {"project__external_id": self._scope.project, "mkek__label": self._scope.mkek}
@@ -104,12 +112,13 @@ def retire_empty_pkeks(
     A generation is left for ``KEEPSITE_KEK_GRACE_S`` after a newer one took its place,
     because a request that began before may still store under it.  Should one do so even
     later, its generation comes back into service, and the row is moved by the next run.
+    The last generation of a retired project goes once the project can no longer be restored.
     """
     now = now or timezone.now()
-    ready = pkeks.filter(
-        state=ProjectKEK.State.DECRYPT_ONLY,
-        superseded_at__lte=now - timedelta(seconds=settings.KEK_GRACE_S),
-    )
+    grace = timedelta(seconds=settings.KEK_GRACE_S)
+    is_replaced = Q(superseded_at__lte=now - grace)
+    is_beyond_recovery = Q(project__retired_at__lt=now - grace - timedelta(days=settings.RECOVERY_DAYS))
+    ready = pkeks.filter(is_replaced | is_beyond_recovery, state=ProjectKEK.State.DECRYPT_ONLY)
     retired = 0
     for pkek in without_rows(ready).select_related("project"):
         mine = ProjectKEK.objects.filter(id=pkek.id, state=ProjectKEK.State.RETIRED, retired_at=now)
@@ -147,6 +156,15 @@ def without_rows(pkeks: QuerySet[ProjectKEK]) -> QuerySet[ProjectKEK]:
     for model in sealed_row_models():
         pkeks = pkeks.filter(~Exists(model._default_manager.filter(pkek=OuterRef("pk"))))  # noqa: SLF001
     return pkeks
+
+
+def _sealing_key(project: Project) -> ProjectKEK:
+    """The generation that rows of ``project`` belong under, be it retired or not."""
+    active = active_pkek(project.external_id)
+    if active is not None:
+        return active
+    resting = sealing_pkeks().filter(project=project).select_related("project", "mkek").first()
+    return resting or services.sealing_key(project.external_id)
 
 
 def _sealed_anew(row: SealedRow, target: ProjectKEK) -> Sealed:

@@ -9,7 +9,7 @@ from keepsite import audit
 from keepsite.errors import InvalidInput, Unavailable
 from keepsite.keyring.generations import next_generation
 from keepsite.keyring.models import ProjectKEK
-from keepsite.keyring.querysets import sealed_row_models
+from keepsite.keyring.querysets import sealed_row_models, sealing_pkeks
 from keepsite.keyring.rotation.scope import Scope
 from keepsite.keyring.rotation.work import Outcome, Work, round_trip
 
@@ -17,6 +17,7 @@ from keepsite.keyring.rotation.work import Outcome, Work, round_trip
 class Rotate(Work):
     """Active pKEKs that are to be replaced: a new generation each, active at once.
 
+    Those of retired projects too, for the data that a restore would bring back: their new one only opens.
     Six PKCS#11 calls and a transaction of its own each.
     """
 
@@ -64,8 +65,8 @@ class Rotate(Work):
             "project__external_id": self._scope.project,
             "mkek__label": self._scope.mkek,
         }
-        rows = ProjectKEK.objects.filter(
-            active_marker=True, **{name: value for name, value in narrowed.items() if value is not None}
+        rows = sealing_pkeks().filter(
+            **{name: value for name, value in narrowed.items() if value is not None}
         )
         if self._scope.over_encryptions is None:
             return rows

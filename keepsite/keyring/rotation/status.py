@@ -4,7 +4,7 @@ from datetime import datetime
 from django.db.models import Count, Min
 
 from keepsite.keyring.models import MKEK, KEKRun, ProjectKEK
-from keepsite.keyring.querysets import needed_pkeks, sealed_row_models
+from keepsite.keyring.querysets import needed_pkeks, rows_left
 from keepsite.keyring.rotation.runs import ENDED
 
 
@@ -28,7 +28,7 @@ class KEKStatus:
     pkeks: dict[str, int]  # by state
     oldest_active_at: datetime | None
     pkeks_left: int  # needed, and not under the current MKEK
-    rows_left: dict[str, int]  # sealed under a generation that is not active, by kind of row
+    rows_left: dict[str, int]  # sealed under a former generation, by kind of row
     open_runs: int
 
     @property
@@ -57,8 +57,8 @@ def kek_status() -> KEKStatus:
         oldest_active_at=ProjectKEK.objects.filter(active_marker=True).aggregate(at=Min("created_at"))["at"],
         pkeks_left=needed_pkeks().exclude(mkek__current_marker=True).count(),
         rows_left={
-            str(model._meta.verbose_name): model._default_manager.filter(pkek__active_marker=None).count()  # noqa: SLF001  # Django's API
-            for model in sealed_row_models()
+            str(model._meta.verbose_name): rows.count()  # noqa: SLF001  # Django's API
+            for model, rows in rows_left().items()
         },
         open_runs=KEKRun.objects.exclude(state__in=ENDED).count(),
     )

@@ -10,9 +10,10 @@ from keepsite.fleet.models import HSMMember
 from keepsite.fleet.words import seen_by
 from keepsite.nodes.models import Node, Promotion
 from keepsite.notices.causes.words import Cause, many
-from keepsite.notices.models import Urgency
+from keepsite.notices.models import TEXT_CHARS, Urgency
 from keepsite.readonly import detail_url, list_url
-from orders_app.models import DeadLetter, Order
+from keepsite.trail.models import AuditRecord
+from orders_app.models import DeadLetter, Order, RetirementAlarm
 
 STUCK = timedelta(minutes=2)  # an order is handed out anew after 15 s and leased for 60 s
 
@@ -45,6 +46,22 @@ def dead_letters(now: datetime) -> Iterator[Cause]:  # noqa: ARG001  # a row sta
             urgency=Urgency.SOON,
             text=f"No worker could take {many(count, 'message', 'messages')}: decide what becomes of them.",
             path=list_url(DeadLetter, state=DeadLetter.State.KEPT.value),
+        )
+
+
+def retirements_stopped(now: datetime) -> Iterator[Cause]:  # noqa: ARG001  # an alarm stands until it is cleared
+    """One while Keystone has announced more deleted projects than is usual, and no operator has looked."""
+    alarm = RetirementAlarm.objects.filter(cleared_at=None).order_by("raised_at").first()
+    if alarm is not None:
+        yield Cause(
+            kind="retirements-stopped",
+            about="",
+            urgency=Urgency.NOW,
+            text=(
+                f"Keystone deletes more projects than is usual, and no more are retired since"
+                f" {alarm.raised_at:%Y-%m-%d %H:%M} UTC: {alarm.detail}"
+            )[:TEXT_CHARS],
+            path=list_url(AuditRecord, q="project.retired"),
         )
 
 

@@ -121,6 +121,14 @@ class TestRuns:
 
         assert sorted(ProjectKEK.objects.values_list("generation", flat=True)) == [1, 1, 1, 2, 2, 2]
 
+    def test_what_workers_are_left_is_said_and_status_tells_when_it_is_done(self, projects, new_mkek, capsys):
+        new_mkek()
+
+        assert "waits for a worker with 3 left" in said(capsys, "mkek_rewrap", "--workers")
+
+        with pytest.raises(SystemExit):
+            call_command("kek_status")
+
     def test_workers_are_left_the_work(self, projects, new_mkek, capsys):
         new_mkek()
 

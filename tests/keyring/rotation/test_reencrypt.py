@@ -5,17 +5,21 @@ from datetime import timedelta
 import pytest
 from django.utils import timezone
 
+from hsm.keys import UnwrapTemplate
 from hsm.provider import hsm
 from keepsite.identity.principal import Principal
-from keepsite.keyring import services
+from keepsite.keyring import mkeks, services
 from keepsite.keyring.columns import SealedRow
+from keepsite.keyring.generations import next_generation
 from keepsite.keyring.models import KEKRun, KEKRunFailure, ProjectKEK
 from keepsite.keyring.querysets import sealed_row_models
 from keepsite.keyring.rotation.reencrypt import Reencrypt, retire_empty_pkeks
 from keepsite.keyring.rotation.scope import Scope
+from keepsite.keyring.rotation.status import kek_status
 from keepsite.trail.models import AuditCheckpoint, AuditRemoval
 from orders_app.models import Order, OrderPassphrase
 from orders_app.passphrases import open_passphrase
+from orders_app.retirement import restore_project, retire_project
 from orders_app.tasks import fulfil
 from secrets_app.models import Payload, Secret
 from secrets_app.services import read_payload
@@ -63,8 +67,6 @@ class TestRotate:
         assert [active(project).generation for project in ("p1", "p2", "p3")] == [1, 2, 1]
 
     def test_of_two_at_once_one_replaces_the_key(self, projects):
-        from keepsite.keyring.generations import next_generation
-
         stale = ProjectKEK.objects.select_related("project").get(id=active("p1").id)
         assert next_generation(stale) is not None
 
@@ -227,6 +229,107 @@ class TestRetired:
 
         assert (run.state, run.rows_done) == (KEKRun.State.DONE, 1)
         assert caller.get(f"{path}/payload").content == b"late"
+
+
+@pytest.fixture
+def p2_retired(rotated):
+    """Rotated; then the identity service deletes p2, before anything is sealed anew."""
+    retire_project("p2", actor=ACTOR, reason="tests")
+    return rotated
+
+
+def restore(project):
+    restore_project(project, actor=ACTOR, reason="tests")
+
+
+class TestRetiredProjects:
+    def test_their_rows_move_to_their_newest_generation_and_open_once_restored(self, p2_retired):
+        run = run_to_its_end(REENCRYPT)
+
+        assert (run.state, run.rows_done, run.rows_left, run.rows_failed) == (KEKRun.State.DONE, 6, 0, 0)
+        assert kek_status().left == 0
+        newest = ProjectKEK.objects.get(project__external_id="p2", generation=2)
+        assert (newest.state, newest.active_marker) == (State.DECRYPT_ONLY, None)
+        assert {row.pkek for row in Payload.objects.filter(secret__project__external_id="p2")} == {newest}
+
+        restore("p2")
+
+        assert active("p2") == newest
+        assert all_read_back(p2_retired)
+        assert run_to_its_end(REENCRYPT).rows_done == 0
+
+    def test_what_is_left_is_told_by_command_and_metric_alike(self, p2_retired):
+        from keepsite.keyring import figures
+
+        figures.count()
+        told = figures.ROWS_LEFT.labels(kind="payload")._value.get()
+        assert (kek_status().left, told) == (6, 6)
+
+        run_to_its_end(REENCRYPT)
+        figures.count()
+
+        assert figures.ROWS_LEFT.labels(kind="payload")._value.get() == 0
+
+    def test_their_key_is_replaced_too_but_seals_nothing_new(self, p2_retired):
+        run_to_its_end(ROTATE, Scope(project="p2", created_before=timezone.now()))
+        run_to_its_end(REENCRYPT, Scope(project="p2"))
+
+        generations = ProjectKEK.objects.filter(project__external_id="p2").order_by("generation")
+        assert list(generations.values_list("generation", "state", "active_marker")) == [
+            (1, State.RETIRED, None),
+            (2, State.RETIRED, None),
+            (3, State.DECRYPT_ONLY, None),
+        ]
+        restore("p2")
+        assert active("p2").generation == 3
+        assert all_read_back(p2_retired)
+
+    def test_a_strict_mkek_can_be_retired_under_one(self, projects, new_mkek):
+        strict = new_mkek(template=UnwrapTemplate.STRICT)
+        run_to_its_end(ROTATE)
+        run_to_its_end(REENCRYPT)
+        retire_project("p2", actor=ACTOR, reason="tests")
+        new_mkek()
+
+        run_to_its_end(ROTATE, Scope(mkek=strict.label, created_before=timezone.now()))
+        run_to_its_end(REENCRYPT)
+        strict.refresh_from_db()
+        mkeks.retire_mkek(strict, actor=ACTOR)
+
+        restore("p2")
+        assert all_read_back(projects)
+
+    def test_a_restore_that_comes_first_keeps_its_key(self, p2_retired):
+        stale = ProjectKEK.objects.select_related("project").get(project__external_id="p2", generation=2)
+        restore("p2")
+
+        assert next_generation(stale) is None
+        assert active("p2").generation == 2
+
+    def test_of_two_at_once_one_replaces_the_key(self, p2_retired):
+        stale = ProjectKEK.objects.select_related("project").get(project__external_id="p2", generation=2)
+        assert next_generation(stale) is not None
+
+        assert next_generation(stale) is None
+
+    def test_their_last_key_goes_when_nothing_can_be_restored_any_more(self, p2_retired, settings):
+        run_to_its_end(REENCRYPT)
+        mine = ProjectKEK.objects.filter(project__external_id="p2", generation=2)
+        late = timezone.now() + timedelta(days=settings.RECOVERY_DAYS + 1)
+        assert retire_empty_pkeks(mine, actor=ACTOR, now=late) == 0
+        Payload.objects.filter(pkek__in=mine).delete()
+
+        assert retire_empty_pkeks(mine, actor=ACTOR) == 0
+        assert retire_empty_pkeks(mine, actor=ACTOR, now=late) == 1
+
+    def test_a_page_whose_key_is_gone_fails_and_the_run_does_not(self, p2_retired):
+        work = Reencrypt(Scope(project="p2"), actor=ACTOR)
+        page = next(iter(work.pages(10)))
+        ProjectKEK.objects.filter(project__external_id="p2").update(state=State.RETIRED)
+
+        outcome = work.move(page)
+
+        assert [failure.error for failure in outcome.failures] == ["ProjectRetired"] * 2
 
 
 def reader(secret):

@@ -1,3 +1,4 @@
+import json
 import os
 import secrets
 import shutil
@@ -6,6 +7,7 @@ from pathlib import Path
 import amqp
 
 from tests.support.servers.ports import free_ports
+from tests.support.servers.rabbitmq_definitions import definitions
 from tests.support.servers.server import Server, ServerFailed
 
 # Debian's /usr/sbin/rabbitmq-server switches to the system's user and folders; this one does not.
@@ -14,7 +16,7 @@ USER = "keepsite"
 
 
 class RabbitMQ(Server):
-    """A one-node RabbitMQ of our own, with its own port mapper (epmd), cookie and folders."""
+    """One node with the deployed policies, and its own port mapper (epmd), cookie and folders."""
 
     name = "rabbitmq"
 
@@ -54,12 +56,13 @@ class RabbitMQ(Server):
 
     def _write_configuration(self) -> None:
         (self.folder / "plugins").write_text("[].\n")
+        wanted = self.folder / "definitions.json"
+        wanted.touch(mode=0o600)
+        wanted.write_text(json.dumps(definitions(user=USER, password=self._password, may=".*")))
         configuration = self.folder / "rabbitmq.conf"
-        configuration.touch(mode=0o600)
         configuration.write_text(
             f"listeners.tcp.1 = 127.0.0.1:{self.port}\n"
-            f"default_user = {USER}\n"
-            f"default_pass = {self._password}\n"
+            f"load_definitions = {wanted}\n"
             "disk_free_limit.absolute = 50MB\n"
         )
 

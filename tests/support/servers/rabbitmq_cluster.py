@@ -1,7 +1,5 @@
 """Three RabbitMQ nodes on hosts of their own, behind one address, as operators are told to run them."""
 
-import base64
-import hashlib
 import json
 import os
 import secrets
@@ -16,11 +14,10 @@ import amqp
 from tests.support.servers.hosts import Host, Switch
 from tests.support.servers.ports import free_ports
 from tests.support.servers.rabbitmq import LAUNCHER, USER
+from tests.support.servers.rabbitmq_definitions import DEPLOYED, definitions
 from tests.support.servers.server import Server, ServerFailed
 from tests.support.waiting import wait_until
 
-CHECKOUT = Path(__file__).resolve().parents[3]
-DEPLOYED = CHECKOUT / "deploy/rabbitmq"
 NAMES = ("mq1", "mq2", "mq3")
 AMQP_PORT = 5672  # each host has its own
 QUIET = "+S 1:1 +sbwt none +sbwtdcpu none +sbwtdio none"  # three idle nodes on two cores
@@ -139,10 +136,10 @@ class RabbitMQCluster(Server):
             (node.folder / ".erlang.cookie").write_text(cookie)
             (node.folder / ".erlang.cookie").chmod(0o400)
             (node.folder / "plugins").write_text("[].\n")
-            definitions = node.folder / "definitions.json"
-            definitions.write_text(json.dumps(self._definitions()))
+            wanted = node.folder / "definitions.json"
+            wanted.write_text(json.dumps(definitions(user=USER, password=self._password, may=r"^keepsite\.")))
             (node.folder / "rabbitmq.conf").write_text(
-                self._here("rabbitmq.conf") + f"load_definitions = {definitions}\n"
+                self._here("rabbitmq.conf") + f"load_definitions = {wanted}\n"
             )
             self.nodes.append(node)
             self._spawn(host.command(epmd), node.environment())
@@ -165,27 +162,6 @@ class RabbitMQCluster(Server):
         for known, host in zip(NAMES, self._switch.hosts, strict=True):
             text = text.replace(f"@{known}", f"@{host.address}").replace(f" {known}:", f" {host.address}:")
         return text
-
-    def _definitions(self) -> dict[str, object]:
-        """The deployed policies, and a user with the rights that operators are told to give.
-
-        Source: RabbitMQ, "Credentials and Passwords": base64(salt + SHA-256(salt + password)).
-        """
-        salt = secrets.token_bytes(4)
-        digest = hashlib.sha256(salt + self._password.encode()).digest()
-        ours = dict.fromkeys(("configure", "write", "read"), r"^keepsite\.")
-        return json.loads((DEPLOYED / "policies.json").read_text()) | {
-            "vhosts": [{"name": "/"}],
-            "users": [
-                {
-                    "name": USER,
-                    "password_hash": base64.b64encode(salt + digest).decode(),
-                    "hashing_algorithm": "rabbit_password_hashing_sha256",
-                    "tags": "",
-                }
-            ],
-            "permissions": [{"user": USER, "vhost": "/", **ours}],
-        }
 
     def _answers(self) -> bool:
         if not all(self.node_answers(node) for node in self.nodes):
