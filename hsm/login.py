@@ -13,7 +13,7 @@ from hsm.errors import ConfigInvalid, LoginRefused
 from hsm.faults import CKR_OK, CKR_USER_ALREADY_LOGGED_IN, CallFailed, Kind
 from hsm.native import Native
 
-_LOCK_MODE = 0o644
+_READ_AND_WRITE = 0o666
 
 logger = logging.getLogger(__name__)
 
@@ -59,18 +59,26 @@ def _refuse(config: MemberConfig, failed: CallFailed) -> NoReturn:
 
 @contextmanager
 def _locked(path: Path) -> Iterator[None]:
-    """Hold the lock of ``path``, which stays empty; whoever made it, every user may lock it."""
+    """Hold the lock of ``path``, which stays empty."""
     try:
         path.parent.mkdir(mode=0o700, exist_ok=True)
-        descriptor = os.open(path, os.O_RDONLY | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, _LOCK_MODE)
+        descriptor = os.open(path, os.O_RDONLY | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
     except OSError as error:
         raise ConfigInvalid(
             f"{path}: cannot be opened ({error.strerror}); logins wait in line there"
         ) from error
     try:
-        if os.fstat(descriptor).st_uid == os.geteuid():
-            os.fchmod(descriptor, _LOCK_MODE)  # whatever the umask of an operator who came first
+        _share(descriptor, path.parent.stat())
         fcntl.flock(descriptor, fcntl.LOCK_EX)
         yield
     finally:
         os.close(descriptor)
+
+
+def _share(descriptor: int, folder: os.stat_result) -> None:
+    """Let whoever its folder is open to take a lock that we made: root's check must not shut the service out."""
+    if os.fstat(descriptor).st_uid != os.geteuid():
+        return
+    os.fchmod(descriptor, folder.st_mode & _READ_AND_WRITE)
+    if os.geteuid() == 0:
+        os.fchown(descriptor, folder.st_uid, folder.st_gid)

@@ -62,14 +62,19 @@ class TestLogIn:
         with pytest.raises(ConfigInvalid, match="login-lock-a"):
             hsm.start()
 
-    def test_every_user_may_lock_a_lock_that_an_operator_made(self, make_hsm, token):
+    @pytest.mark.skipif(os.geteuid() != 0, reason="only root gives files away")
+    @pytest.mark.parametrize(("folder", "lock"), [(0o700, 0o600), (0o2770, 0o660), (0o755, 0o644)])
+    def test_who_may_use_its_folder_may_lock_a_lock_that_root_made(self, make_hsm, token, folder, lock):
+        os.chown(token.folder, 65534, 65534)
+        token.folder.chmod(folder)
         former = os.umask(0o077)
         try:
             make_hsm().start()
         finally:
             os.umask(former)
 
-        assert (token.folder / "login-lock-a").stat().st_mode & 0o777 == 0o644
+        made = (token.folder / "login-lock-a").stat()
+        assert (made.st_mode & 0o777, made.st_uid, made.st_gid) == (lock, 65534, 65534)
 
     def test_a_folder_that_nobody_may_write_to_is_no_obstacle(self, make_hsm, token, monkeypatch):
         monkeypatch.setattr(os, "access", lambda *_: False)  # root may write everywhere
