@@ -76,7 +76,7 @@ def _locked(path: Path) -> Iterator[None]:
 
 
 def _share(descriptor: int, folder: os.stat_result) -> None:
-    """Let whoever its folder is open to take a lock that we made: root's check must not shut the service out."""
+    """Open a lock that we made to whomever its folder is: root's check must not shut the service out."""
     if os.fstat(descriptor).st_uid != os.geteuid():
         return
     os.fchmod(descriptor, folder.st_mode & _READ_AND_WRITE)
