@@ -114,9 +114,9 @@ def _measure(member: str, verb: _Verb, threads: int, seconds: float) -> Measured
     until = started + seconds
 
     def work() -> None:
-        mine = []
+        mine: list[float] = []
         try:
-            while (began := time.perf_counter()) < until:
+            while (began := time.perf_counter()) < until or not mine:  # one call at least, however late
                 verb.once()
                 mine.append(time.perf_counter() - began)
         except HSMError as error:

@@ -68,10 +68,14 @@ class TestProber:
         assert len({thread for member in members for thread in member.threads}) == 1
 
     def test_wanting_twice_is_wanting_once(self, probes):
-        member, other = Member("up"), Member("down", "down", "up")
+        asked = threading.Event()
+        first, member, other = Member("up", during=asked.wait), Member("up"), Member("down", "down", "up")
+        probes.want(first)
+        wait_until(lambda: first.threads)
         probes.want(member)
         probes.want(member)
         probes.want(other)
+        asked.set()
 
         wait_until(lambda: other.is_done)  # long after
 
