@@ -165,6 +165,11 @@ KNOWN = [
         ),
     ),
     Known(
+        "other-charsets",
+        "text that is not UTF-8 is bytes to whoever takes anything",
+        Case(at=r"text not in UTF-8 as \*/\*$", barbican=406, keepsite=200),
+    ),
+    Known(
         "accept-first",
         "what cannot be served is 406 before it is known whether there is a payload",
         Case(at=r"empty( secret)?, Accept", barbican=404, keepsite=406),
