@@ -245,8 +245,9 @@ class _Purging(Act):
         self.permission = permission  # type: ignore[misc]  # an act of its own per noun
         self._purge = purge
 
+    @abstractmethod
     def _purging(self, rows: Rows, reason: str) -> Any:  # Any: the service's Purging
-        raise NotImplementedError
+        """What the purge of these rows is about."""
 
     def lead(self, rows: Rows) -> str:  # noqa: ARG002  # the same for all
         """What that means."""

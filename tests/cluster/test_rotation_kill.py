@@ -74,6 +74,15 @@ def killed_inside(product, process, function, *, done):
         kill(process)
 
 
+def killed_before_commit(rows, process, table, count):
+    """Kill it while it waits to write what the token has made; return what ``count`` says then."""
+    with rows.holding_writes_to(table):
+        counted = count()
+        wait_until(rows.somebody_waits)
+        kill(process)
+    return counted
+
+
 class TestRewrap:
     @pytest.fixture
     def behind(self, product, stored, rows):
@@ -100,11 +109,7 @@ class TestRewrap:
     def test_between_the_token_and_the_commit(self, product, stored, rows, command, behind):
         process = command("mkek_rewrap", "--batch", "1", "--rate", "2")
         wait_until(lambda: rows.count(PKEKS, BEHIND) < behind, 60)
-        with rows.holding_writes_to(PKEKS):
-            left = rows.count(PKEKS, BEHIND)
-            wait_until(rows.somebody_waits)
-            kill(process)
-        assert left > 0
+        assert killed_before_commit(rows, process, PKEKS, lambda: rows.count(PKEKS, BEHIND)) > 0
 
         assert all_open(stored)
         product.manage("mkek_rewrap")
@@ -132,11 +137,7 @@ class TestReencrypt:
     def test_between_the_token_and_the_commit(self, product, stored, rows, command, rotated):
         process = command("pkek_reencrypt", "--batch", "1", "--rate", "3")
         wait_until(lambda: rows.count(PAYLOADS, OLD) < rotated, 60)
-        with rows.holding_writes_to(PAYLOADS):
-            left = rows.count(PAYLOADS, OLD)
-            wait_until(rows.somebody_waits)
-            kill(process)
-        assert left > 0
+        assert killed_before_commit(rows, process, PAYLOADS, lambda: rows.count(PAYLOADS, OLD)) > 0
 
         assert all_open(stored)
         product.manage("pkek_reencrypt")
@@ -176,11 +177,7 @@ class TestRotate:
         projects = rows.count(PKEKS, "active_marker = 1")
         process = command("pkek_rotate", "--all", "--yes", "--batch", "1", "--rate", "2")
         wait_until(lambda: rows.count(PKEKS) > before, 60)
-        with rows.holding_writes_to(PKEKS):
-            made = rows.count(PKEKS) - before
-            wait_until(rows.somebody_waits)
-            kill(process)
-        assert made < projects
+        assert killed_before_commit(rows, process, PKEKS, lambda: rows.count(PKEKS) - before) < projects
 
         assert all_open(stored)
         product.manage("pkek_rotate", "--all", "--yes")

@@ -1,5 +1,6 @@
 """Starting runs: a form for what they are about, and what that touches before anything is done."""
 
+from abc import abstractmethod
 from collections.abc import Sequence
 from datetime import datetime
 from typing import Any, ClassVar
@@ -141,9 +142,9 @@ class StartForRow(Act):
 
     form_class: ClassVar[type[ReasonForm]] = PaceForm
 
+    @abstractmethod
     def about(self, row: Any) -> Scope:  # Any: the act's model
         """What the run is about."""
-        raise NotImplementedError
 
     kind: ClassVar[KEKRun.Kind]
 

@@ -1,5 +1,6 @@
 """What operators do with one node."""
 
+from abc import abstractmethod
 from datetime import datetime
 from typing import Any
 
@@ -86,9 +87,9 @@ class SteerNode(Act):
             % {"name": node.name, "state": state_words(state)}
         )
 
+    @abstractmethod
     def state_for(self, node: Node, wanted: dict[str, Any]) -> NodeState:  # Any: a form
         """What it is to be."""
-        raise NotImplementedError
 
 
 class Drain(SteerNode):
